@@ -1,0 +1,108 @@
+package adminapi
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"github.com/vega-gateway/vega/controlplane/internal/adminapi/openapi"
+	"github.com/vega-gateway/vega/controlplane/internal/catalog"
+	"github.com/vega-gateway/vega/controlplane/internal/push"
+	"github.com/vega-gateway/vega/controlplane/internal/usage"
+)
+
+const (
+	basePath       = "/api/v1"
+	minTokenLength = 32
+
+	defaultMaxBodyBytes = 64 << 20
+	defaultWaitTimeout  = 10 * time.Second
+	defaultProbeTimeout = 10 * time.Second
+)
+
+// Config 是管理 API 的设置。
+type Config struct {
+	// Token 是引导用的管理令牌，至少 32 个字符；必填。
+	Token string
+	// MaxBodyBytes 是请求体的上限，字节；0 为 64 MiB。
+	MaxBodyBytes int64
+	// WaitTimeout 是 wait=true 最多等多久；0 为 10 秒。
+	WaitTimeout time.Duration
+	// ProbeTimeout 是试连一个 server 的时限；0 为 10 秒。
+	ProbeTimeout time.Duration
+}
+
+// Deps 是管理 API 的依赖；Metrics 与 Console 之外都必填。
+type Deps struct {
+	Store Store
+	Fleet Fleet
+	Usage Usage
+	// Mint 造密钥；MAC 必填。
+	Mint catalog.Mint
+	Log  *zap.Logger
+	// Metrics 为 nil 则不计数。
+	Metrics prometheus.Registerer
+	// Console 接住 /api 与 /healthz 之外的一切；nil 则那些路径都是 404。
+	Console http.Handler
+}
+
+// Fleet 是管理 API 眼里的机队，由 push.Fleet 实现。
+type Fleet interface {
+	Nodes(ctx context.Context) ([]push.Node, error)
+	Forget(ctx context.Context, id string) error
+	Drain(ctx context.Context, id string) error
+	WaitApplied(ctx context.Context, revision uint64, timeout time.Duration) (push.Outcome, error)
+}
+
+// Usage 回答用量查询，由 usage.Reader 实现。
+type Usage interface {
+	Query(ctx context.Context, q usage.Query) (usage.Result, error)
+}
+
+type api struct {
+	cfg   Config
+	deps  Deps
+	token tokenHash
+}
+
+var _ openapi.ServerInterface = (*api)(nil)
+
+// New 给出控制面公开监听的全部：/api/v1、/healthz 与控制台。返回的 Handler 自己分路，
+// 不要放进 http.ServeMux：它会改写路径，使含连续斜杠的名字指不到。
+func New(cfg Config, deps Deps) (http.Handler, error) {
+	if len(cfg.Token) < minTokenLength {
+		return nil, errors.New("admin token must have at least 32 characters")
+	}
+	if deps.Store == nil || deps.Fleet == nil || deps.Usage == nil || deps.Mint.MAC == nil || deps.Log == nil {
+		return nil, errors.New("adminapi: a dependency is missing")
+	}
+	if cfg.MaxBodyBytes == 0 {
+		cfg.MaxBodyBytes = defaultMaxBodyBytes
+	}
+	if cfg.WaitTimeout == 0 {
+		cfg.WaitTimeout = defaultWaitTimeout
+	}
+	if cfg.ProbeTimeout == 0 {
+		cfg.ProbeTimeout = defaultProbeTimeout
+	}
+	m, err := newMetrics(deps.Metrics)
+	if err != nil {
+		return nil, err
+	}
+	a := &api{cfg: cfg, deps: deps, token: hashToken(cfg.Token)}
+	return &root{api: a.echo(m), console: deps.Console}, nil
+}
+
+func (a *api) echo(m *metrics) *echo.Echo {
+	e := echo.New()
+	e.HideBanner, e.HidePort = true, true
+	e.HTTPErrorHandler = a.handleError
+	e.Use(identify, m.observe, recoverPanic, a.authenticate)
+	openapi.RegisterHandlersWithBaseURL(e, a, basePath)
+	return e
+}

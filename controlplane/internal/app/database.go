@@ -1,0 +1,88 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/vega-gateway/vega/controlplane/internal/postgres"
+	"github.com/vega-gateway/vega/controlplane/internal/postgres/embedded"
+	"github.com/vega-gateway/vega/controlplane/internal/snapshot"
+	configv1 "github.com/vega-gateway/vega/proto/gen/go/vega/config/v1"
+)
+
+// database 是打开的存储，与它下面可能是我们自己起的服务器。
+type database struct {
+	store  *postgres.Store
+	server *embedded.Server // nil 即用户自己的数据库
+	log    *zap.Logger
+}
+
+func openDatabase(ctx context.Context, cfg Config, creds secrets, log *zap.Logger) (*database, error) {
+	db := &database{log: log}
+	url := cfg.DatabaseURL
+	if url == "" {
+		server, err := embedded.Start(ctx, embedded.Config{DataDir: filepath.Join(cfg.DataDir, "database"), Durable: true, Logger: log.Named("postgres")})
+		if err != nil {
+			return nil, fmt.Errorf("start embedded PostgreSQL: %w", err)
+		}
+		db.server, url = server, server.URL()
+	}
+	store, err := postgres.Connect(ctx, url, log)
+	if err != nil {
+		db.close()
+		return nil, fmt.Errorf("open database: %w", err)
+	}
+	db.store = store
+	if err := store.Unlock(ctx, creds.keyring); err != nil {
+		db.close()
+		return nil, err
+	}
+	return db, nil
+}
+
+// watch 守到 ctx 结束，或内嵌的服务器自己死了。
+func (db *database) watch(ctx context.Context) error {
+	if db.server == nil {
+		return nil
+	}
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-db.server.Done():
+		return fmt.Errorf("embedded PostgreSQL ended by itself: %w", errors.Join(db.server.Err(), errors.New("restart the control plane")))
+	}
+}
+
+func (db *database) close() {
+	if db.store != nil {
+		db.store.Close()
+	}
+	if db.server == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	if err := db.server.Stop(ctx); err != nil {
+		db.log.Error("embedded PostgreSQL did not stop cleanly", zap.Error(err))
+	}
+}
+
+// source 把存储与编快照拼成 push 要的真相。
+type source struct{ store *postgres.Store }
+
+// Head 实现 push.Source。
+func (s source) Head(ctx context.Context) (uint64, error) { return s.store.Head(ctx) }
+
+// Load 实现 push.Source。
+func (s source) Load(ctx context.Context) (*configv1.SnapshotUpdate, error) {
+	c, err := s.store.Load(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return snapshot.Encode(c.Revision, snapshot.Build(c, s.store.Pepper()))
+}

@@ -1,0 +1,99 @@
+package catalog
+
+// ServerSpec 是运维写下的 server：连接、限额、排队与超时。凭证不在其中。时间单位毫秒。
+type ServerSpec struct {
+	Name         string            `json:"name"`
+	Provider     string            `json:"provider"`
+	BaseURL      string            `json:"base_url"`
+	Enabled      bool              `json:"enabled"`
+	Limits       Limits            `json:"limits"`
+	Queue        Queue             `json:"queue"`
+	Timeouts     Timeouts          `json:"timeouts"`
+	AbortGraceMS int64             `json:"abort_grace_ms"`
+	BurstPercent int64             `json:"burst_percent"`
+	OnDisconnect string            `json:"on_disconnect"`
+	StreamUsage  string            `json:"stream_usage"`
+	Headers      map[string]string `json:"headers"`
+	// CAPEM 是验证上游证书用的 PEM 文本；空则用系统的。
+	CAPEM string `json:"ca_pem,omitempty"`
+	// ProxyURL 是出站代理；空则直连。
+	ProxyURL string `json:"proxy_url,omitempty"`
+}
+
+// Limits 的零值字段表示不限。
+type Limits struct {
+	MaxConcurrency    int64 `json:"max_concurrency"`
+	RequestsPerMinute int64 `json:"requests_per_minute"`
+	TokensPerMinute   int64 `json:"tokens_per_minute"`
+}
+
+// Queue 是排队的上限：等多久（毫秒）、等几个。
+type Queue struct {
+	TimeoutMS  int64 `json:"timeout_ms"`
+	MaxWaiting int64 `json:"max_waiting"`
+}
+
+// Timeouts 的单位都是毫秒。
+type Timeouts struct {
+	ConnectMS   int64 `json:"connect_ms"`
+	FirstByteMS int64 `json:"first_byte_ms"`
+	IdleMS      int64 `json:"idle_ms"`
+	TotalMS     int64 `json:"total_ms"`
+}
+
+// ModelSpec 是一个公开模型名与它可以去的地方。
+type ModelSpec struct {
+	Name      string   `json:"name"`
+	Targets   []Target `json:"targets"`
+	Fallbacks []string `json:"fallbacks"`
+	// Prices 为 nil 表示没有定价。
+	Prices *Prices `json:"prices,omitempty"`
+}
+
+// Target 是模型可以去的一处。
+type Target struct {
+	Server        string `json:"server"`
+	UpstreamModel string `json:"upstream_model"`
+	Weight        int64  `json:"weight"`
+	Priority      int64  `json:"priority"`
+}
+
+// Prices 是每百万 token 的价格。
+type Prices struct {
+	Input       Price  `json:"input_per_million"`
+	CachedInput Price  `json:"cached_input_per_million"`
+	Output      Price  `json:"output_per_million"`
+	Currency    string `json:"currency"`
+}
+
+// AppSpec 是被服务与计量的一方；它的 key 另存。
+type AppSpec struct {
+	Name          string   `json:"name"`
+	Enabled       bool     `json:"enabled"`
+	Weight        int64    `json:"weight"`
+	Class         string   `json:"class"`
+	Limits        Limits   `json:"limits"`
+	Models        []string `json:"models"`
+	DefaultServer string   `json:"default_server"`
+}
+
+func (s *ServerSpec) normalise() {
+	if s.Headers == nil {
+		s.Headers = map[string]string{}
+	}
+}
+
+func (m *ModelSpec) normalise() {
+	if m.Targets == nil {
+		m.Targets = []Target{}
+	}
+	if m.Fallbacks == nil {
+		m.Fallbacks = []string{}
+	}
+}
+
+func (a *AppSpec) normalise() {
+	if a.Models == nil {
+		a.Models = []string{}
+	}
+}

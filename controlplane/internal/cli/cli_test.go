@@ -1,0 +1,273 @@
+package cli_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"go.uber.org/zap"
+
+	"github.com/vega-gateway/vega/controlplane/internal/adminapi"
+	"github.com/vega-gateway/vega/controlplane/internal/cli"
+	"github.com/vega-gateway/vega/controlplane/internal/postgres"
+	"github.com/vega-gateway/vega/controlplane/internal/postgres/pgtest"
+	"github.com/vega-gateway/vega/controlplane/internal/push"
+	"github.com/vega-gateway/vega/controlplane/internal/seal"
+	"github.com/vega-gateway/vega/controlplane/internal/usage"
+)
+
+const token = "test-token-0123456789-0123456789"
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(pgtest.Wrap(m),
+		// 客户端留着空闲连接，进程结束即断。
+		goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"), goleak.IgnoreAnyFunction("net/http.(*persistConn).writeLoop"))
+}
+
+// fleet 在等的时候照稿作答，其余不会被问到。
+type fleet struct{ outcome push.Outcome }
+
+func (*fleet) Nodes(context.Context) ([]push.Node, error) { return nil, nil }
+func (*fleet) Forget(context.Context, string) error       { return nil }
+func (*fleet) Drain(context.Context, string) error        { return nil }
+func (f *fleet) WaitApplied(context.Context, uint64, time.Duration) (push.Outcome, error) {
+	return f.outcome, nil
+}
+
+type noUsage struct{}
+
+func (noUsage) Query(context.Context, usage.Query) (usage.Result, error) { return usage.Result{}, nil }
+
+// shell 是一台真的管理 API（真的 PostgreSQL），与对它说话的命令行。
+type shell struct {
+	t     *testing.T
+	fleet *fleet
+	env   []string
+	dir   string
+}
+
+func newShell(t *testing.T) *shell {
+	t.Helper()
+	store, err := postgres.Connect(t.Context(), pgtest.New(t, migrate), zap.NewNop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(store.Close)
+	ring, err := seal.NewKeyring(seal.GenerateKey())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Unlock(t.Context(), ring); err != nil {
+		t.Fatal(err)
+	}
+	s := &shell{t: t, fleet: &fleet{}, dir: t.TempDir()}
+	h, err := adminapi.New(adminapi.Config{Token: token}, adminapi.Deps{
+		Store: store, Fleet: s.fleet, Usage: noUsage{}, Mint: store.Mint(), Log: zap.NewNop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ts := httptest.NewServer(h)
+	t.Cleanup(ts.Close)
+	s.env = []string{"VEGA_ADMIN_URL=" + ts.URL, "VEGA_ADMIN_TOKEN=" + token, "UPSTREAM_KEY=sk-from-env-1234"}
+	return s
+}
+
+func migrate(ctx context.Context, url string) error {
+	_, err := postgres.Migrate(ctx, url)
+	return err
+}
+
+func (s *shell) file(name, text string) string {
+	s.t.Helper()
+	path := filepath.Join(s.dir, name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+	return path
+}
+
+// run 像命令那样走完一个动词，给出它写的与退出码。
+func (s *shell) run(verb func(cli.Streams) error, stdin string) (stdout, stderr string, code int) {
+	var out, errs bytes.Buffer
+	err := verb(cli.Streams{In: strings.NewReader(stdin), Out: &out, Err: &errs})
+	if err != nil {
+		cli.Report(&errs, err)
+	}
+	return out.String(), errs.String(), cli.ExitCode(err)
+}
+
+func (s *shell) apply(file string, o cli.ApplyOptions) (stdout, stderr string, code int) {
+	return s.run(func(st cli.Streams) error { return cli.Apply(s.t.Context(), s.env, st, file, o) }, "")
+}
+
+func (s *shell) export() string {
+	s.t.Helper()
+	out, errs, code := s.run(func(st cli.Streams) error { return cli.Export(s.t.Context(), s.env, st) }, "")
+	if code != cli.ExitOK {
+		s.t.Fatalf("export: %d %s", code, errs)
+	}
+	return out
+}
+
+const good = `
+servers:
+  - name: gpu-1
+    base_url: http://127.0.0.1:9001/v1
+    api_key_env: UPSTREAM_KEY
+models:
+  - name: 百川/大模型
+    targets: [{server: gpu-1, upstream_model: m-1}]
+    prices: {input_per_million: 0.000000001, cached_input_per_million: 999999.123456789, output_per_million: 10}
+apps:
+  - name: team-a
+    limits: {tokens_per_minute: 1000000000000}
+    keys: [{name: default}]
+`
+
+func TestApply_ShowsChangesAndNewKeysThenExportIsANoOp(t *testing.T) {
+	s := newShell(t)
+	out, errs, code := s.apply(s.file("vega.yaml", good), cli.ApplyOptions{})
+	if code != cli.ExitOK || errs != "" {
+		t.Fatalf("%d %s", code, errs)
+	}
+	for _, want := range []string{"server gpu-1 created", "model 百川/大模型 created", "key team-a/default created", "revision 1\n", "APP     KEY      SECRET\nteam-a  default  vg-"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("stdout lacks %q:\n%s", want, out)
+		}
+	}
+	text := s.export()
+	if strings.Contains(text, "sk-from-env") || strings.Contains(text, "vg-") || !strings.Contains(text, "1000000000000") {
+		t.Fatalf("export:\n%s", text)
+	}
+	again := s.file("export.yaml", text)
+	for _, o := range []cli.ApplyOptions{{}, {Prune: true}, {Prune: true, DryRun: true}} {
+		if out, errs, code := s.apply(again, o); code != cli.ExitOK || out != "no changes; revision 1 stays\n" {
+			t.Errorf("%+v: %d %s%s", o, code, out, errs)
+		}
+	}
+}
+
+func TestApply_DryRunSaysThatNothingWasWritten(t *testing.T) {
+	s := newShell(t)
+	out, _, code := s.apply(s.file("vega.yaml", good), cli.ApplyOptions{DryRun: true, Wait: true})
+	if code != cli.ExitOK || !strings.Contains(out, "dry run: nothing was written; revision 0 stays") || strings.Contains(out, "vg-") {
+		t.Fatalf("%d %s", code, out)
+	}
+	if text := s.export(); !strings.Contains(text, "servers: []") {
+		t.Fatalf("export:\n%s", text)
+	}
+}
+
+func TestApply_ListsEveryErrorByPathAndExitsWith2(t *testing.T) {
+	s := newShell(t)
+	for name, c := range map[string]struct {
+		text string
+		says []string
+	}{
+		"unknown field":   {"servers: [{name: a, base_url: http://x/v1, max_concurency: 1}]", []string{"PATH", "servers[0].max_concurency", "unknown field"}},
+		"dangling":        {"models: [{name: m, targets: [{server: ghost, upstream_model: x}]}]", []string{"models[0].targets[0].server", "ghost"}},
+		"duplicate key":   {"servers: []\nservers: []", []string{"malformed YAML"}},
+		"not YAML":        {"servers: [", []string{"malformed YAML", "line"}},
+		"no variable":     {"servers: [{name: a, base_url: http://x/v1, api_key_env: NOT_SET}]", []string{"servers[0].api_key_env", "NOT_SET is not set"}},
+		"no CA file":      {"servers: [{name: a, base_url: http://x/v1, ca_file: none.pem}]", []string{"servers[0].ca_file", "cannot be read"}},
+		"several at once": {"servers: [{name: BAD!, base_url: ftp://x, burst_percent: 1000}]", []string{"servers[0].name", "servers[0].base_url", "servers[0].burst_percent"}},
+	} {
+		out, errs, code := s.apply(s.file("bad.yaml", c.text), cli.ApplyOptions{})
+		if code != cli.ExitInvalid || out != "" {
+			t.Errorf("%s: exit %d, stdout %q, stderr %s", name, code, out, errs)
+		}
+		for _, want := range c.says {
+			if !strings.Contains(errs, want) {
+				t.Errorf("%s: stderr lacks %q:\n%s", name, want, errs)
+			}
+		}
+	}
+	if _, errs, code := s.apply(filepath.Join(s.dir, "none.yaml"), cli.ApplyOptions{}); code != cli.ExitInvalid || !strings.Contains(errs, "none.yaml") {
+		t.Errorf("missing file: %d %s", code, errs)
+	}
+}
+
+func TestApply_ReadsStdinAndFilesBesideTheDocument(t *testing.T) {
+	s := newShell(t)
+	_, errs, code := s.run(func(st cli.Streams) error { return cli.Apply(t.Context(), s.env, st, "-", cli.ApplyOptions{}) }, good)
+	if code != cli.ExitOK {
+		t.Fatalf("%d %s", code, errs)
+	}
+	s.file("ca.pem", "not a certificate")
+	_, errs, code = s.apply(s.file("ca.yaml", "servers: [{name: a, base_url: https://x/v1, ca_file: ca.pem}]"), cli.ApplyOptions{})
+	if code != cli.ExitInvalid || !strings.Contains(errs, "servers[0].ca_pem") {
+		t.Fatalf("the file beside the document was not read: %d %s", code, errs)
+	}
+}
+
+func TestApply_WaitExitsWith3UnlessEveryNodeApplied(t *testing.T) {
+	s := newShell(t)
+	file := s.file("vega.yaml", good)
+	s.fleet.outcome = push.Outcome{Applied: []string{"n1"}}
+	out, _, code := s.apply(file, cli.ApplyOptions{Wait: true})
+	if code != cli.ExitOK || !strings.Contains(out, "applied by 1 nodes, rejected by 0, no answer yet from 0") {
+		t.Fatalf("%d %s", code, out)
+	}
+	s.fleet.outcome = push.Outcome{Rejected: []push.Rejection{{Node: "n1", Error: "out of memory"}}, Pending: []string{"n2"}}
+	out, errs, code := s.apply(file, cli.ApplyOptions{Wait: true})
+	if code != cli.ExitIncomplete || !strings.Contains(out, "n1    rejected: out of memory\nn2    no answer yet\n") || !strings.Contains(errs, "not every node") {
+		t.Fatalf("%d %s%s", code, out, errs)
+	}
+}
+
+func TestClient_ExplainsWhatItCannotReachOrUnderstand(t *testing.T) {
+	html := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>") }))
+	defer html.Close()
+	moved := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, html.URL, 302) }))
+	defer moved.Close()
+	gone := httptest.NewServer(http.NotFoundHandler())
+	gone.Close()
+	s := newShell(t)
+	file := s.file("vega.yaml", good)
+	live := s.env
+	for name, c := range map[string]struct {
+		env  []string
+		says string
+	}{
+		"down":        {[]string{"VEGA_ADMIN_URL=" + gone.URL, "VEGA_ADMIN_TOKEN=" + token}, "(VEGA_ADMIN_URL)"},
+		"not vega":    {[]string{"VEGA_ADMIN_URL=" + html.URL, "VEGA_ADMIN_TOKEN=" + token}, "read the answer of"},
+		"redirects":   {[]string{"VEGA_ADMIN_URL=" + moved.URL, "VEGA_ADMIN_TOKEN=" + token}, "HTTP 302"},
+		"wrong token": {[]string{live[0], "VEGA_ADMIN_TOKEN=wrong-token-0123456789-0123456789"}, "check VEGA_ADMIN_TOKEN"},
+		"no token":    {[]string{live[0], "VEGA_DATA_DIR=" + filepath.Join(s.dir, "none")}, "VEGA_ADMIN_TOKEN: not set"},
+		"bad URL":     {[]string{"VEGA_ADMIN_URL=localhost:9080", "VEGA_ADMIN_TOKEN=" + token}, "VEGA_ADMIN_URL: must be"},
+	} {
+		s.env = append([]string{"UPSTREAM_KEY=x"}, c.env...)
+		_, errs, code := s.apply(file, cli.ApplyOptions{})
+		if code != cli.ExitFailed || !strings.Contains(errs, c.says) || strings.Contains(errs, token) {
+			t.Errorf("%s: %d %s", name, code, errs)
+		}
+	}
+}
+
+func TestFromEnv_TakesTheTokenFromTheVariableItsFileOrTheDataDirectory(t *testing.T) {
+	dir := t.TempDir()
+	stored, named := filepath.Join(dir, "admin-token"), filepath.Join(dir, "named")
+	for path, text := range map[string]string{stored: "stored-token\n", named: "named-token\n"} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for want, env := range map[string][]string{
+		"stored-token": {"VEGA_DATA_DIR=" + dir},
+		"named-token":  {"VEGA_DATA_DIR=" + dir, "VEGA_ADMIN_TOKEN_FILE=" + named},
+		"plain-token":  {"VEGA_DATA_DIR=" + dir, "VEGA_ADMIN_TOKEN=plain-token"},
+	} {
+		cfg, err := cli.FromEnv(env)
+		if err != nil || cfg.Token != want || cfg.AdminURL != "http://127.0.0.1:9080" {
+			t.Errorf("%v: %+v %v", env, cfg, err)
+		}
+	}
+}

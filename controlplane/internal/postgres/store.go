@@ -1,0 +1,49 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/vega-gateway/vega/controlplane/internal/postgres/sqlcgen"
+)
+
+// Store 是连接池之上的一层；各名词的方法在同名文件里。
+type Store struct {
+	pool *pgxpool.Pool
+	q    *sqlcgen.Queries
+	// vault 在 Unlock 之前是零值，那时不能读写配置。
+	vault vault
+	// last 为 nil 表示还没有读过配置；它所指的只读。
+	last atomic.Pointer[loaded]
+}
+
+// Open 连上 url 所指的数据库并确认它应答；maxConns 为 0 用 pgx 的缺省。结构由 Migrate 另行保证。
+func Open(ctx context.Context, url string, maxConns int32) (*Store, error) {
+	cfg, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return nil, fmt.Errorf("parse database URL: %w", err)
+	}
+	if maxConns > 0 {
+		cfg.MaxConns = maxConns
+	}
+	cfg.HealthCheckPeriod = 5 * time.Second
+	pool, err := pgxpool.NewWithConfig(ctx, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("open database pool: %w", err)
+	}
+	if err := pool.Ping(ctx); err != nil {
+		pool.Close()
+		return nil, fmt.Errorf("reach database: %w", err)
+	}
+	return &Store{pool: pool, q: sqlcgen.New(pool)}, nil
+}
+
+// Ping 问数据库是否应答。
+func (s *Store) Ping(ctx context.Context) error { return s.pool.Ping(ctx) }
+
+// Close 等在用的连接归还后关闭。
+func (s *Store) Close() { s.pool.Close() }
