@@ -1,0 +1,150 @@
+package app
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.uber.org/zap/zapcore"
+
+	"github.com/vega-gateway/vega/proto/ops"
+)
+
+// Config 是数据面全部的设置，名字与含义见对外契约；零值经 FromEnv 补上缺省。
+type Config struct {
+	DataDir          string   `env:"VEGA_DATA_DIR" envDefault:".data/dataplane"`
+	HTTPAddr         string   `env:"VEGA_HTTP_ADDR" envDefault:":8080"`
+	OpsAddr          string   `env:"VEGA_OPS_ADDR" envDefault:":8081"`
+	ControlplaneAddr []string `env:"VEGA_CONTROLPLANE_ADDR" envDefault:"127.0.0.1:9090" envSeparator:","`
+	JoinToken        string   `env:"VEGA_JOIN_TOKEN"`
+	NodeID           string   `env:"VEGA_NODE_ID"`
+
+	GRPCTLSCert  string `env:"VEGA_GRPC_TLS_CERT"`
+	GRPCTLSKey   string `env:"VEGA_GRPC_TLS_KEY"`
+	GRPCTLSCA    string `env:"VEGA_GRPC_TLS_CA"`
+	GRPCInsecure bool   `env:"VEGA_GRPC_INSECURE"`
+	HTTPTLSCert  string `env:"VEGA_HTTP_TLS_CERT"`
+	HTTPTLSKey   string `env:"VEGA_HTTP_TLS_KEY"`
+
+	CORSOrigins  []string `env:"VEGA_CORS_ORIGINS" envSeparator:","`
+	MaxBodyBytes int64    `env:"VEGA_MAX_BODY_BYTES" envDefault:"33554432"`
+	// DrainTimeout 是停机时等在途请求的上限。
+	DrainTimeout Duration `env:"VEGA_DRAIN_TIMEOUT" envDefault:"600s"`
+	// DrainDelay 是停机时先报未就绪、再停止接新连接之间的间隔：给负载均衡察觉的时间。
+	DrainDelay Duration `env:"VEGA_DRAIN_DELAY" envDefault:"0s"`
+
+	LogLevel zapcore.Level `env:"VEGA_LOG_LEVEL" envDefault:"info"`
+	// PProf 打开运维监听上的 /debug/pprof。
+	PProf bool `env:"VEGA_PPROF"`
+}
+
+// Duration 接受 "600s"、"10m"，也接受不带单位的秒数。
+type Duration time.Duration
+
+// UnmarshalText 实现 encoding.TextUnmarshaler。
+func (d *Duration) UnmarshalText(b []byte) error {
+	if n, err := strconv.ParseUint(string(b), 10, 31); err == nil {
+		*d = Duration(time.Duration(n) * time.Second)
+		return nil
+	}
+	v, err := time.ParseDuration(string(b))
+	if err != nil || v < 0 {
+		return fmt.Errorf("%q is not a duration such as 600s or 10m", b)
+	}
+	*d = Duration(v)
+	return nil
+}
+
+// FromEnv 从环境读设置；environ 的形状同 os.Environ。错误是一行，点名出错的变量。
+func FromEnv(environ []string) (Config, error) {
+	cfg, err := ops.Environment[Config](environ)
+	if err != nil {
+		return Config{}, err
+	}
+	return cfg, cfg.check()
+}
+
+func (c *Config) check() error {
+	for name, addr := range map[string]string{"VEGA_HTTP_ADDR": c.HTTPAddr, "VEGA_OPS_ADDR": c.OpsAddr} {
+		if _, _, err := net.SplitHostPort(addr); err != nil {
+			return fmt.Errorf("%s: %q is not host:port", name, addr)
+		}
+	}
+	for i, addr := range c.ControlplaneAddr {
+		addr = strings.TrimSpace(addr)
+		if host, _, err := net.SplitHostPort(addr); err != nil || host == "" {
+			return fmt.Errorf("VEGA_CONTROLPLANE_ADDR: %q is not host:port", addr)
+		}
+		c.ControlplaneAddr[i] = addr
+	}
+	if c.JoinToken == "" {
+		return fmt.Errorf("VEGA_JOIN_TOKEN: must be set to the control plane's join token (VEGA_JOIN_TOKEN_FILE=<data dir of the control plane>/join-token reads the generated one)")
+	}
+	if c.NodeID != "" && !nodeName.MatchString(c.NodeID) {
+		return fmt.Errorf("VEGA_NODE_ID: %q must match %s", c.NodeID, nodeName)
+	}
+	if c.MaxBodyBytes < 1 {
+		return fmt.Errorf("VEGA_MAX_BODY_BYTES: must be a positive number of bytes")
+	}
+	for _, o := range c.CORSOrigins {
+		if u, err := url.Parse(o); o != "*" && (err != nil || u.Host == "" || u.Path != "") {
+			return fmt.Errorf("VEGA_CORS_ORIGINS: %q is not an origin such as https://app.example.com", o)
+		}
+	}
+	for pair, missing := range map[string]bool{
+		"VEGA_GRPC_TLS_CERT and VEGA_GRPC_TLS_KEY": (c.GRPCTLSCert == "") != (c.GRPCTLSKey == ""),
+		"VEGA_HTTP_TLS_CERT and VEGA_HTTP_TLS_KEY": (c.HTTPTLSCert == "") != (c.HTTPTLSKey == ""),
+	} {
+		if missing {
+			return fmt.Errorf("%s: set both or neither", pair)
+		}
+	}
+	return nil
+}
+
+// plaintext 说与控制面的连接是否不加密：明说了，或者没有给 CA 而所有地址都在回环上。
+func (c *Config) plaintext() bool {
+	if c.GRPCInsecure {
+		return true
+	}
+	if c.GRPCTLSCA != "" || c.GRPCTLSCert != "" {
+		return false
+	}
+	for _, addr := range c.ControlplaneAddr {
+		host, _, _ := net.SplitHostPort(addr)
+		ip := net.ParseIP(host)
+		if host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+			return false
+		}
+	}
+	return true
+}
+
+// grpcTLS 造连控制面的 TLS 设置；没有给 CA 时用系统的根。
+func (c *Config) grpcTLS() (*tls.Config, error) {
+	out := &tls.Config{MinVersion: tls.VersionTLS12}
+	if c.GRPCTLSCA != "" {
+		pem, err := os.ReadFile(c.GRPCTLSCA)
+		if err != nil {
+			return nil, fmt.Errorf("VEGA_GRPC_TLS_CA: %w", err)
+		}
+		out.RootCAs = x509.NewCertPool()
+		if !out.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("VEGA_GRPC_TLS_CA: %s holds no PEM certificate", c.GRPCTLSCA)
+		}
+	}
+	if c.GRPCTLSCert != "" {
+		pair, err := tls.LoadX509KeyPair(c.GRPCTLSCert, c.GRPCTLSKey)
+		if err != nil {
+			return nil, fmt.Errorf("VEGA_GRPC_TLS_CERT: %w", err)
+		}
+		out.Certificates = []tls.Certificate{pair}
+	}
+	return out, nil
+}

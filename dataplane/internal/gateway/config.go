@@ -1,0 +1,108 @@
+package gateway
+
+import (
+	"errors"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
+	"go.uber.org/zap"
+
+	"github.com/vega-gateway/vega/dataplane/internal/admit"
+	"github.com/vega-gateway/vega/dataplane/internal/meter"
+	"github.com/vega-gateway/vega/dataplane/internal/proxy"
+	"github.com/vega-gateway/vega/dataplane/internal/route"
+	"github.com/vega-gateway/vega/dataplane/internal/state"
+	usagev1 "github.com/vega-gateway/vega/proto/gen/go/vega/usage/v1"
+)
+
+// Config 的零值可用。
+type Config struct {
+	MaxBodyBytes   int64         // 请求体上限，0 即 32 MiB
+	MaxAnswerBytes int           // 要先检查再交出的应答上限，0 即 64 MiB
+	BodyStall      time.Duration // 客户端送请求体可以停多久，0 即 30 s
+	WriteStall     time.Duration // 客户端可以多久不收，0 即 60 s
+	RetryDelay     time.Duration // 对同一目标再来一次之前等多久，0 即 200 ms
+}
+
+func (c Config) withDefaults() Config {
+	if c.MaxBodyBytes == 0 {
+		c.MaxBodyBytes = 32 << 20
+	}
+	if c.MaxAnswerBytes == 0 {
+		c.MaxAnswerBytes = 64 << 20
+	}
+	if c.BodyStall == 0 {
+		c.BodyStall = 30 * time.Second
+	}
+	if c.WriteStall == 0 {
+		c.WriteStall = time.Minute
+	}
+	if c.RetryDelay == 0 {
+		c.RetryDelay = 200 * time.Millisecond
+	}
+	return c
+}
+
+// Journal 收下用量记录；Open 与 Close 一一对应。
+type Journal interface {
+	Open()
+	Close(*usagev1.Request)
+	Refuse(app, model, code string)
+}
+
+// States 给出在用的配置；还没有时是 nil。
+type States interface{ Load() *state.State }
+
+// Deps 除注明者外都要给。
+type Deps struct {
+	State      States
+	Gate       *admit.Gate
+	Router     *route.Router
+	Upstreams  *proxy.Pool
+	Journal    Journal
+	Log        *zap.Logger           // nil 即不记
+	Registerer prometheus.Registerer // nil 即不登记指标
+	Tracer     trace.Tracer          // nil 即不追踪，没有代价
+	Now        func() time.Time      // nil 即 time.Now
+}
+
+// Gateway 是请求的路；用 New 造。
+type Gateway struct {
+	cfg       Config
+	state     States
+	gate      *admit.Gate
+	router    *route.Router
+	upstreams *proxy.Pool
+	journal   Journal
+	log       *zap.Logger
+	metrics   *metrics
+	tracer    trace.Tracer
+	now       func() time.Time
+
+	exchanges exchangePool
+	bodies    bufferPool
+	streams   meter.Pool
+	refusers  usageRefusers
+}
+
+// New 造一个 Gateway；缺了必需的依赖或指标重名时返回错误。
+func New(cfg Config, deps Deps) (*Gateway, error) {
+	if deps.State == nil || deps.Gate == nil || deps.Router == nil || deps.Upstreams == nil || deps.Journal == nil {
+		return nil, errors.New("gateway: State, Gate, Router, Upstreams and Journal must be given")
+	}
+	if deps.Log == nil {
+		deps.Log = zap.NewNop()
+	}
+	if deps.Now == nil {
+		deps.Now = time.Now
+	}
+	m, err := newMetrics(deps.Registerer, deps.Gate)
+	if err != nil {
+		return nil, err
+	}
+	return &Gateway{
+		cfg: cfg.withDefaults(), state: deps.State, gate: deps.Gate, router: deps.Router, upstreams: deps.Upstreams,
+		journal: deps.Journal, log: deps.Log, metrics: m, tracer: deps.Tracer, now: deps.Now,
+	}, nil
+}

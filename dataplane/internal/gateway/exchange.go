@@ -1,0 +1,171 @@
+package gateway
+
+import (
+	"net/http"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/otel/trace"
+	"go.uber.org/zap"
+
+	"github.com/vega-gateway/vega/dataplane/internal/admit"
+	"github.com/vega-gateway/vega/dataplane/internal/dialect"
+	"github.com/vega-gateway/vega/dataplane/internal/proxy"
+	"github.com/vega-gateway/vega/dataplane/internal/route"
+	"github.com/vega-gateway/vega/dataplane/internal/state"
+	usagev1 "github.com/vega-gateway/vega/proto/gen/go/vega/usage/v1"
+	"github.com/vega-gateway/vega/proto/ruleset"
+	"github.com/vega-gateway/vega/proto/vegaerr"
+)
+
+// exchange 是一个请求在路上的全部；一个协程独用，走完回池。
+type exchange struct {
+	gw *Gateway
+	w  http.ResponseWriter
+	r  *http.Request
+	ep *dialect.Endpoint
+	rc *http.ResponseController
+
+	id      string
+	arrived time.Time
+	st      *state.State
+	key     *state.Key
+	rest    string // 客户端路径去掉 /v1 的部分，转义形式
+	body    *buffer
+	env     dialect.Envelope
+
+	// 去哪：要的模型、现在这个模型、它的目标、还没用的回退。
+	asked      string // 客户端要的公开名
+	model      *state.Model
+	targets    []*state.Target
+	fallbacks  []*state.Model
+	deadline   time.Time
+	lookingFor wish
+
+	// 重试的账。
+	tries    int             // 用掉的尝试，含没到线上的
+	tried    []*state.Target // 这个模型里试过的
+	again    bool            // “同一个再来一次”用过了
+	limited  bool            // 已经见过一次 429
+	after    step            // judge 定下的下一步
+	final    error           // 没有下一步时的回答；nil 则交出上游的
+	judgeFn  route.Judge     // x.verdict，先取好
+	gateFn   func(*state.Target) ruleset.Verdict
+	injected bool // 这次调用替客户端索取了用量
+
+	// 这一次调用。
+	permit  admit.Permit
+	server  *state.Server
+	pass    route.Pass
+	live    *proxy.Answer
+	failure *proxy.Failure
+	kept    kept // 读完的错误应答
+	call    call // 记账用
+	result  route.Result
+	reason  string
+
+	// 结局。
+	rec       *record
+	queued    time.Duration
+	status    int // 写出的状态，0 即没有
+	sent      int64
+	committed bool
+	gone      bool // 写给客户端失败
+	abort     bool // 客户端的连接要异常结束
+	canceled  bool // 客户端先走了
+	closed    bool // 账已关
+	refusal   *vegaerr.Error
+	streaming bool
+
+	// 账交出之后留给日志与指标的数。
+	attemptsMade int
+	outcome      usagev1.Outcome
+	tokens       struct{ prompt, completion, cached, reasoning int64 }
+
+	firstByte time.Duration
+	upstream  time.Duration
+	writeBy   time.Time // 已定的写期限，零值即没有
+	span      trace.Span
+	fields    []zap.Field
+	values    [4]string // 应答头的值，免得各分配一个切片
+}
+
+type exchangePool struct{ p sync.Pool }
+
+func (g *Gateway) begin(w http.ResponseWriter, r *http.Request, ep *dialect.Endpoint) *exchange {
+	x, ok := g.exchanges.p.Get().(*exchange)
+	if !ok {
+		x = &exchange{}
+		x.judgeFn = x.verdict
+	}
+	x.gw, x.w, x.r, x.ep = g, w, r, ep
+	x.rc = http.NewResponseController(w)
+	x.id, x.arrived = NewID(), g.now()
+	x.startSpan()
+	g.metrics.inFlight.Inc()
+	x.values[0] = x.id
+	w.Header()["X-Request-Id"] = x.values[0:1:1]
+	return x
+}
+
+// end 总在最后：收回一切，记账，写日志；被截断或崩溃的应答在此异常结束。须直接 defer。
+func (x *exchange) end() {
+	cause := recover()
+	if cause != nil && cause != http.ErrAbortHandler { //nolint:errorlint // recover 给出的就是这个值
+		x.crashed(cause)
+	}
+	x.leave()
+	x.account()
+	x.report()
+	abort := x.abort || cause != nil
+	if !abort && !x.writeBy.IsZero() {
+		_ = x.rc.SetWriteDeadline(time.Time{}) // 连接要留给下一个请求
+	}
+	x.recycle()
+	if abort {
+		panic(http.ErrAbortHandler)
+	}
+}
+
+func (x *exchange) recycle() {
+	g := x.gw
+	g.metrics.inFlight.Dec()
+	x.dropBody()
+	x.kept.drop()
+	clear(x.targets)
+	clear(x.tried)
+	clear(x.fields)
+	*x = exchange{
+		judgeFn: x.judgeFn, targets: x.targets[:0], tried: x.tried[:0], fields: x.fields[:0],
+	}
+	g.exchanges.p.Put(x)
+}
+
+// leave 结束这一次调用：放掉上游连接，还许可与健康凭据。没有在调用时什么也不做。
+func (x *exchange) leave() {
+	if x.live != nil {
+		x.live.Close()
+		x.live = nil
+	}
+	x.gw.router.Settle(&x.pass, x.result, x.reason)
+	x.pass, x.result, x.reason = route.Pass{}, route.Neutral, ""
+	x.permit.Release()
+	x.failure = nil
+}
+
+func (x *exchange) dropBody() {
+	if x.body != nil {
+		x.body.Release()
+		x.body = nil
+	}
+}
+
+// clientGone 说客户端已经走了。
+func (x *exchange) clientGone() bool { return x.gone || x.r.Context().Err() != nil }
+
+func (x *exchange) app() *state.App {
+	if x.key == nil {
+		return nil
+	}
+	return x.key.App
+}

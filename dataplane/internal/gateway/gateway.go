@@ -1,0 +1,66 @@
+package gateway
+
+import (
+	"net/http"
+
+	"github.com/vega-gateway/vega/dataplane/internal/auth"
+	"github.com/vega-gateway/vega/dataplane/internal/dialect"
+)
+
+// Serve 走完一个请求的路。ep 是路由认出的端点；r.Body 由本函数读完。
+// 应答截断时以 panic(http.ErrAbortHandler) 结束，让客户端的连接异常断开。
+func (g *Gateway) Serve(w http.ResponseWriter, r *http.Request, ep *dialect.Endpoint) {
+	x := g.begin(w, r, ep)
+	defer x.end()
+	x.finish(x.road())
+}
+
+// road 是请求的路：谁 → 什么 → 去哪 → 等到能去 → 去 → 判 → 答。
+func (x *exchange) road() error {
+	if err := x.identify(); err != nil {
+		return err
+	}
+	if x.ep.Local {
+		return x.listModels()
+	}
+	if err := x.readBody(); err != nil {
+		return err
+	}
+	if err := x.inspect(); err != nil {
+		return err
+	}
+	if err := x.resolve(); err != nil {
+		return err
+	}
+	return x.goUpstream()
+}
+
+// goUpstream 一次次去上游，直到有一个应答该交给客户端，或者没有下一次。
+func (x *exchange) goUpstream() error {
+	if err := x.enter(); err != nil {
+		return err
+	}
+	for {
+		x.forward()
+		if !x.judge() || !x.next() {
+			return x.answer()
+		}
+	}
+}
+
+// identify 认出钥匙，用此刻的配置。
+func (x *exchange) identify() (err error) {
+	if x.st = x.gw.state.Load(); x.st == nil {
+		return errNotReady()
+	}
+	x.key, err = auth.Identify(x.st, x.r.Header, x.arrived)
+	return err
+}
+
+// inspect 扫一遍请求体，取出网关要看的键。
+func (x *exchange) inspect() (err error) {
+	if x.rest, err = dialect.Remainder(x.r.URL.EscapedPath()); err != nil {
+		return err
+	}
+	return x.ep.Inspect(x.r.Method, x.r.Header.Get("Content-Type"), x.body.Bytes(), &x.env)
+}

@@ -1,0 +1,195 @@
+package gateway
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/vega-gateway/vega/dataplane/internal/dialect"
+	"github.com/vega-gateway/vega/dataplane/internal/proxy"
+	"github.com/vega-gateway/vega/dataplane/internal/route"
+	usagev1 "github.com/vega-gateway/vega/proto/gen/go/vega/usage/v1"
+	"github.com/vega-gateway/vega/proto/vegaerr"
+)
+
+// maxTries 是一个请求至多去上游几次，含没连上的。
+const maxTries = 3
+
+// step 是一次调用之后还可以怎么办。
+type step uint8
+
+const (
+	stop          step = iota // 不再去
+	elsewhere                 // 别的目标，否则同一个马上再来一次
+	elsewhereSlow             // 别的目标，否则同一个过 RetryDelay 再来一次
+	elsewhereOnly             // 只有别的目标
+	whenUnpaused              // 别的目标，否则等暂停过去再来一次
+	withoutUsage              // 同一个，不再索取用量
+)
+
+// judge 看这次调用的结果：该交给客户端返回 false，可以再去返回 true（怎么去在 x.after）。
+//
+// 再去不成时：x.final 非 nil 就以它回答，否则交出 x.kept。
+func (x *exchange) judge() bool {
+	x.after, x.final = stop, nil
+	x.kept.drop()
+	switch {
+	case x.failure != nil:
+		x.judgeFailure(x.failure)
+	case x.live.Status < http.StatusBadRequest:
+	default:
+		x.judgeRefusal()
+	}
+	return x.after != stop
+}
+
+func (x *exchange) judgeFailure(f *proxy.Failure) {
+	switch f.Kind {
+	case proxy.Canceled:
+		x.final = vegaerr.Wrap(f, vegaerr.Canceled, "", "the client went away")
+		x.closeAttempt(usagev1.Outcome_OUTCOME_ABORTED, route.Neutral, "")
+	case proxy.FirstByte, proxy.Total, proxy.Idle:
+		x.final = errUpstreamTimeout(f)
+		x.closeAttempt(usagev1.Outcome_OUTCOME_UPSTREAM_ERROR, route.Failing, f.Kind.String())
+	default:
+		x.after = elsewhere
+		x.final = vegaerr.Wrap(f, vegaerr.Unavailable, "upstream_error", "the upstream could not be reached or broke the connection; try again").FromUpstream()
+		x.closeAttempt(usagev1.Outcome_OUTCOME_UPSTREAM_ERROR, route.Failing, f.Kind.String())
+	}
+}
+
+// judgeRefusal 读完一个 4xx、5xx 的应答，按表决定。
+func (x *exchange) judgeRefusal() {
+	t, status := x.permit.Target, x.live.Status
+	if f := x.keep(); f != nil {
+		x.judgeFailure(f)
+		return
+	}
+	outcome, result := usagev1.Outcome_OUTCOME_CLIENT_ERROR, route.Healthy
+	switch {
+	case x.kept.rest:
+		// 大到不像错误应答：原样交出，不重试。
+	case status == http.StatusUnauthorized:
+		x.after, outcome, result = elsewhereOnly, usagev1.Outcome_OUTCOME_UPSTREAM_ERROR, route.Denied
+		x.final = vegaerr.New(vegaerr.Unavailable, "upstream_auth_failed", "the upstream refused the gateway's own credential; the operator must check the API key of server %q", t.Server.Name).FromUpstream()
+	case status == http.StatusTooManyRequests:
+		outcome = usagev1.Outcome_OUTCOME_LIMITED
+		x.judgeLimited()
+	case status == http.StatusBadRequest && x.injected && x.usageIsOptional() && dialect.NamesStreamOptions(x.kept.body()):
+		x.gw.refusers.add(t)
+		x.after = withoutUsage
+	case retryable(status):
+		x.after, outcome, result = elsewhereSlow, usagev1.Outcome_OUTCOME_UPSTREAM_ERROR, route.Failing
+	case status >= http.StatusInternalServerError:
+		outcome = usagev1.Outcome_OUTCOME_UPSTREAM_ERROR
+	}
+	if !x.kept.rest {
+		x.closeAttempt(outcome, result, http.StatusText(status))
+	}
+}
+
+// judgeLimited 暂停被 429 的目标；第二次 429 与额度用尽不再去。
+func (x *exchange) judgeLimited() {
+	if dialect.IsInsufficientQuota(x.kept.body()) {
+		return
+	}
+	wait, _ := dialect.RetryAfter(x.kept.header, x.gw.now())
+	x.gw.gate.Pause(x.permit.Target, wait)
+	if !x.limited {
+		x.limited, x.after = true, whenUnpaused
+	}
+}
+
+func retryable(status int) bool {
+	switch status {
+	case http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout, 529:
+		return true
+	}
+	return false
+}
+
+// next 还掉许可，按 x.after 再要一张；没有下一次返回 false。
+func (x *exchange) next() bool {
+	x.leave()
+	if x.clientGone() {
+		x.final = vegaerr.New(vegaerr.Canceled, "", "the client went away")
+		return false
+	}
+	if x.seek() {
+		x.kept.drop()
+		x.final = nil
+		return true
+	}
+	return false
+}
+
+func (x *exchange) seek() bool {
+	switch x.after {
+	case withoutUsage:
+		x.tries--
+		return x.admit(sameAgain) == nil
+	case whenUnpaused:
+		return x.tries < maxTries && (x.admit(another) == nil || x.outwaitPause())
+	case elsewhereOnly:
+		return x.tries < x.allowance() && x.admit(another) == nil || x.fallBack()
+	case elsewhere:
+		return x.tryElsewhere(0) || x.fallBack()
+	}
+	return x.tryElsewhere(x.gw.cfg.RetryDelay) || x.fallBack()
+}
+
+func (x *exchange) tryElsewhere(delay time.Duration) bool {
+	if x.tries >= x.allowance() {
+		return false
+	}
+	if x.admit(another) == nil {
+		return true
+	}
+	if x.again {
+		return false
+	}
+	x.again = true
+	return (delay == 0 || x.sleep(delay)) && x.admit(sameAgain) == nil
+}
+
+// outwaitPause 带着原来的到达与期限等暂停过去；等不到则交出那个 429。
+// 等的当中钥匙、模型没了，以那个错误回答。
+func (x *exchange) outwaitPause() bool {
+	err := x.admit(anyCandidate)
+	if err != nil && vegaerr.CodeOf(err) != vegaerr.Exhausted {
+		x.final = err
+	}
+	return err == nil
+}
+
+// allowance 是这个模型可以用到第几次尝试；还有回退时留一次给它。
+func (x *exchange) allowance() int {
+	if len(x.fallbacks) > 0 {
+		return maxTries - 1
+	}
+	return maxTries
+}
+
+// enter 为点名的模型要第一张许可；它没有一个目标能服务时依次换成回退模型。
+func (x *exchange) enter() error {
+	err := x.admit(anyCandidate)
+	for err != nil && vegaerr.As(err).Reason == "no_server_available" && len(x.fallbacks) > 0 {
+		x.popFallback()
+		err = x.admit(anyCandidate)
+	}
+	return err
+}
+
+// fallBack 换到下一个回退模型；没有、尝试用完或它也不能服务返回 false。
+func (x *exchange) fallBack() bool {
+	if len(x.fallbacks) == 0 || x.tries >= maxTries {
+		return false
+	}
+	x.popFallback()
+	return x.enter() == nil
+}
+
+func (x *exchange) popFallback() {
+	m := x.fallbacks[0]
+	x.fallbacks = x.fallbacks[1:]
+	x.use(m)
+}

@@ -1,0 +1,171 @@
+package gateway
+
+import (
+	"io"
+	"net/http"
+
+	"github.com/vega-gateway/vega/dataplane/internal/dialect"
+	"github.com/vega-gateway/vega/dataplane/internal/meter"
+	"github.com/vega-gateway/vega/dataplane/internal/proxy"
+	usagev1 "github.com/vega-gateway/vega/proto/gen/go/vega/usage/v1"
+)
+
+// streamBytes 是读流的缓冲：一次读到多少就送出多少，成串的块自然合并。
+const streamBytes = 16 << 10
+
+var (
+	noCache     = []string{"no-cache"}
+	noBuffering = []string{"no"}
+)
+
+// flow 是一条流从上游到客户端的这一段。
+type flow struct {
+	src   io.Reader
+	meter *meter.Stream
+	tap   *meter.Tap // 压缩着交出去的流：解开的一份给 meter
+	close func()
+}
+
+// openFlow 接好一条流。压缩的流在客户端不收或要剥用量块时解开，否则原样过去、旁路解一份。
+func (x *exchange) openFlow() (*flow, error) {
+	f := &flow{src: x.live, meter: x.gw.streams.Get(x.ep.Stream, x.injected), close: func() {}}
+	encoding := x.live.Header.Get("Content-Encoding")
+	h := x.w.Header()
+	dialect.FilterResponseHeaders(h, x.live.Header)
+	h["Cache-Control"], h["X-Accel-Buffering"] = noCache, noBuffering
+	if !meter.Encoded(encoding) || !meter.Decodable(encoding) {
+		return f, nil
+	}
+	if !x.injected && meter.Accepts(x.r.Header.Get("Accept-Encoding"), encoding) {
+		f.tap, _ = meter.NewTap(encoding, meter.Limits{}, func(p []byte) { f.meter.Feed(p) })
+		f.close = f.tap.Close
+		return f, nil
+	}
+	r, err := meter.NewReader(encoding, x.live, meter.Limits{})
+	if err != nil {
+		return nil, err
+	}
+	h.Del("Content-Encoding")
+	f.src, f.close = r, func() { _ = r.Close() }
+	return f, nil
+}
+
+// feed 看一段，返回现在要送给客户端的。
+func (f *flow) feed(p []byte) []byte {
+	if f.tap != nil {
+		f.tap.Feed(p)
+		return p
+	}
+	return f.meter.Feed(p)
+}
+
+// finish 在上游结束后给出还扣着的字节与结论。解不开的压缩流谈不上完整与否，按传输层的话算。
+func (f *flow) finish() ([]byte, meter.Verdict) {
+	opaque := f.tap != nil && !f.tap.Finish()
+	rest, v := f.meter.Finish()
+	if f.tap != nil {
+		rest = nil
+	}
+	v.Whole = v.Whole || opaque
+	return rest, v
+}
+
+// stream 把 SSE 一读一送地交给客户端。首个字节之前头还没有写出。
+func (x *exchange) stream() error {
+	x.streaming = true
+	f, err := x.openFlow()
+	if err != nil {
+		return x.unusable(err, "the upstream's stream could not be decoded")
+	}
+	buf := x.gw.bodies.get()
+	x.gw.metrics.streams.Inc()
+	defer func() {
+		x.gw.metrics.streams.Dec()
+		f.close()
+		x.gw.streams.Put(f.meter)
+		buf.Release()
+	}()
+	if cap(buf.b) < streamBytes {
+		buf.b = make([]byte, 0, streamBytes)
+	}
+	return x.pump(f, buf.b[:streamBytes])
+}
+
+func (x *exchange) pump(f *flow, room []byte) error {
+	for {
+		n, err := f.src.Read(room)
+		if n > 0 {
+			x.sawByte()
+			out := f.feed(room[:n])
+			if f.meter.TerminalSeen() && !x.closed {
+				x.measuredStream(f.meter.Verdict(), true)
+				x.completed(http.StatusOK, outcomeOf(f.meter.Verdict()))
+			}
+			if !x.relay(out) && !x.server.Drain {
+				x.measuredStream(f.meter.Verdict(), false)
+				return x.broken(&proxy.Failure{Kind: proxy.Canceled, Sent: true})
+			}
+		}
+		switch {
+		case err == nil:
+		case err == io.EOF:
+			return x.endOfStream(f)
+		default:
+			return x.cutOff(f, failureOf(err))
+		}
+	}
+}
+
+// relay 送出一段并冲刷；头在第一段之前写出。写不出去返回 false。
+func (x *exchange) relay(p []byte) bool {
+	if len(p) == 0 {
+		return !x.gone
+	}
+	if !x.committed && !x.gone {
+		x.commit(http.StatusOK, -1)
+	}
+	return x.write(p) && x.flush()
+}
+
+// endOfStream 是上游干净地结束：没有终止的迹象仍是截断。
+func (x *exchange) endOfStream(f *flow) error {
+	rest, v := f.finish()
+	if !v.Whole {
+		return x.cutOffWith(rest, v, &proxy.Failure{Kind: proxy.Truncated, Sent: true})
+	}
+	if !x.closed {
+		x.measuredStream(v, true)
+		x.completed(http.StatusOK, outcomeOf(v))
+	}
+	x.relay(rest)
+	if !x.committed && !x.gone {
+		x.commit(http.StatusOK, -1)
+	}
+	return nil
+}
+
+func (x *exchange) cutOff(f *flow, why *proxy.Failure) error {
+	rest, v := f.finish()
+	return x.cutOffWith(rest, v, why)
+}
+
+// cutOffWith 把收到的都交出去，再让连接异常结束；一个字节也没有交出时答错误更清楚。
+func (x *exchange) cutOffWith(rest []byte, v meter.Verdict, why *proxy.Failure) error {
+	x.measuredStream(v, false)
+	if x.committed {
+		x.relay(rest)
+	}
+	return x.broken(why)
+}
+
+func (x *exchange) measuredStream(v meter.Verdict, complete bool) {
+	x.measured(v.Usage, v.HasUsage, complete)
+}
+
+// outcomeOf 是走完的流的结局：带错误事件的是上游的错。
+func outcomeOf(v meter.Verdict) usagev1.Outcome {
+	if v.ErrorEvent {
+		return usagev1.Outcome_OUTCOME_UPSTREAM_ERROR
+	}
+	return usagev1.Outcome_OUTCOME_OK
+}

@@ -1,0 +1,126 @@
+package gateway
+
+import (
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/vega-gateway/vega/dataplane/internal/meter"
+	"github.com/vega-gateway/vega/dataplane/internal/proxy"
+	usagev1 "github.com/vega-gateway/vega/proto/gen/go/vega/usage/v1"
+)
+
+// throughBytes 是透传时一次读的大小；tapBytes 是为读用量肯留的 JSON 应答的上限。
+const (
+	throughBytes = 32 << 10
+	tapBytes     = 4 << 20
+)
+
+// passage 是一个边读边送的应答：二进制、别的端点的 JSON、3xx，以及大得反常的错误。
+type passage struct {
+	left int64   // 还差多少字节，负数即不知道
+	copy *buffer // 为读用量留的一份；nil 即不必或太大
+}
+
+// passThrough 原样交出正来着的应答；prefix 是已经读出的开头。头须已过滤。
+func (x *exchange) passThrough(prefix []byte) error {
+	p := passage{left: x.live.Length}
+	if x.worthTapping() {
+		p.copy = x.gw.bodies.get()
+	}
+	defer func() {
+		if p.copy != nil {
+			p.copy.Release()
+		}
+	}()
+	if len(prefix) > 0 {
+		if p.left >= 0 {
+			p.left -= int64(len(prefix))
+		}
+		x.commit(x.live.Status, x.live.Length)
+		x.write(prefix)
+	}
+	return x.carry(&p)
+}
+
+// worthTapping 说应答里可能有用量：没有压缩的 JSON。
+func (x *exchange) worthTapping() bool {
+	h := x.live.Header
+	return strings.Contains(h.Get("Content-Type"), "json") && !meter.Encoded(h.Get("Content-Encoding"))
+}
+
+func (x *exchange) carry(p *passage) error {
+	buf := x.gw.bodies.get()
+	defer buf.Release()
+	if cap(buf.b) < throughBytes {
+		buf.b = make([]byte, 0, throughBytes)
+	}
+	room := buf.b[:throughBytes]
+	for {
+		n, err := x.live.Read(room)
+		if n > 0 {
+			x.sawByte()
+			p.keep(room[:n])
+		}
+		last := err == io.EOF || p.left == 0
+		if last {
+			x.completedPassage(p)
+		}
+		if n > 0 && !x.handOver(room[:n], p.left < 0) && !x.server.Drain {
+			return x.broken(&proxy.Failure{Kind: proxy.Canceled, Sent: true})
+		}
+		switch {
+		case last:
+			if !x.committed && !x.gone {
+				x.commit(x.live.Status, x.live.Length)
+			}
+			return nil
+		case err != nil:
+			return x.broken(failureOf(err))
+		}
+	}
+}
+
+// handOver 送出一段；长度不知道的多半是边产边送的，随读随冲。
+func (x *exchange) handOver(b []byte, now bool) bool {
+	if !x.committed && !x.gone {
+		x.commit(x.live.Status, x.live.Length)
+	}
+	return x.write(b) && (!now || x.flush())
+}
+
+// keep 记下经过的一段。
+func (p *passage) keep(b []byte) {
+	if p.left > 0 {
+		p.left -= int64(len(b))
+	}
+	if p.copy == nil {
+		return
+	}
+	if len(p.copy.b)+len(b) > tapBytes {
+		p.copy.Release()
+		p.copy = nil
+		return
+	}
+	p.copy.b = append(p.copy.b, b...)
+}
+
+func (x *exchange) completedPassage(p *passage) {
+	if x.closed {
+		return
+	}
+	if p.copy != nil {
+		usage, found := meter.JSON(x.ep.Kind, p.copy.b)
+		x.measured(usage, found, true)
+	}
+	o := usagev1.Outcome_OUTCOME_OK
+	switch status := x.live.Status; {
+	case status >= http.StatusInternalServerError:
+		o = usagev1.Outcome_OUTCOME_UPSTREAM_ERROR
+	case status == http.StatusTooManyRequests:
+		o = usagev1.Outcome_OUTCOME_LIMITED
+	case status >= http.StatusBadRequest:
+		o = usagev1.Outcome_OUTCOME_CLIENT_ERROR
+	}
+	x.completed(x.live.Status, o)
+}

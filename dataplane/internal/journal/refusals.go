@@ -1,0 +1,77 @@
+package journal
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+
+	usagev1 "github.com/vega-gateway/vega/proto/gen/go/vega/usage/v1"
+)
+
+// maxRefusalKeys 是一秒内分得开的 app × model × code 的数目。模型名来自客户端，乱报名字的人不能撑大内存：
+// 超出的不再按模型分（app 与 code 的数目受配置所限）。
+const maxRefusalKeys = 1_000
+
+type refusalKey struct{ app, model, code string }
+
+// refusals 合计正在过去的这一秒。
+type refusals struct {
+	mu     sync.Mutex
+	second int64
+	counts map[refusalKey]int64
+}
+
+// add 记一次，返回因此结束的那些秒的记录。钟往回走时记在已经开始的那一秒。
+func (f *refusals) add(second int64, app, model, code string) []*usagev1.Record {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var done []*usagev1.Record
+	if second > f.second {
+		done = f.drain()
+		f.second = second
+	}
+	if f.counts == nil {
+		f.counts = make(map[refusalKey]int64)
+	}
+	k := refusalKey{app, model, code}
+	if _, known := f.counts[k]; !known && len(f.counts) >= maxRefusalKeys {
+		k.model = ""
+	}
+	f.counts[k]++
+	return done
+}
+
+// ended 取走已经过去的秒。
+func (f *refusals) ended(second int64) []*usagev1.Record {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if second <= f.second {
+		return nil
+	}
+	return f.drain()
+}
+
+// take 取走一切，包括还没过完的这一秒；其后同一秒的再成一条。
+func (f *refusals) take() []*usagev1.Record {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.drain()
+}
+
+func (f *refusals) drain() []*usagev1.Record {
+	if len(f.counts) == 0 {
+		return nil
+	}
+	records := make([]*usagev1.Record, 0, len(f.counts))
+	for k, n := range f.counts {
+		records = append(records, &usagev1.Record{Body: &usagev1.Record_Refusals{Refusals: &usagev1.Refusals{
+			SecondUnix: f.second, App: k.app, Model: k.model, Code: k.code, Count: n,
+		}}})
+	}
+	slices.SortFunc(records, func(a, b *usagev1.Record) int {
+		x, y := a.GetRefusals(), b.GetRefusals()
+		return cmp.Or(cmp.Compare(x.App, y.App), cmp.Compare(x.Model, y.Model), cmp.Compare(x.Code, y.Code))
+	})
+	clear(f.counts)
+	return records
+}

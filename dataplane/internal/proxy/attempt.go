@@ -1,0 +1,103 @@
+package proxy
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"sync/atomic"
+)
+
+// Answer 是上游的应答；用完必须 Close，没有读完就 Close 即取消上游。
+type Answer struct {
+	Status int
+	Header http.Header
+	Length int64 // 体的字节数，-1 即不知道
+
+	body   io.ReadCloser
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	watch  watch
+	trace  httptrace.ClientTrace
+	handed mark
+	wrote  atomic.Bool // HTTP/2：头已写出
+	multi  bool        // HTTP/2
+}
+
+// Do 发出一次调用，等到应答的头。ctx 结束即取消上游。
+func (p *Pool) Do(ctx context.Context, c *Call) (*Answer, *Failure) {
+	t, err := p.transport(c.Server)
+	if err != nil {
+		return nil, &Failure{Kind: Connect, cause: err}
+	}
+	a := &Answer{}
+	a.ctx, a.cancel = context.WithCancelCause(ctx)
+	a.watch.begin(c.Server, a.cancel)
+	a.trace.GotConn = a.gotConn
+	if c.Server.BaseURL.Scheme == "https" {
+		a.trace.WroteHeaders = func() { a.wrote.Store(true) }
+	}
+	resp, err := t.RoundTrip(newRequest(httptrace.WithClientTrace(a.ctx, &a.trace), c))
+	if err != nil {
+		f := a.roundTripFailure(err)
+		a.finish()
+		return nil, f
+	}
+	a.Status, a.Header, a.Length, a.body = resp.StatusCode, resp.Header, resp.ContentLength, resp.Body
+	return a, nil
+}
+
+func (a *Answer) gotConn(info httptrace.GotConnInfo) {
+	a.handed = markOf(info.Conn, info.Reused)
+	a.multi = a.handed.conn == nil || negotiatedH2(info.Conn)
+}
+
+func (a *Answer) sent() bool {
+	if a.multi {
+		return a.wrote.Load()
+	}
+	return a.handed.sent()
+}
+
+func (a *Answer) roundTripFailure(err error) *Failure {
+	f := &Failure{Sent: a.sent(), cause: err}
+	switch {
+	case a.ctx.Err() != nil:
+		f.Kind = kindOf(context.Cause(a.ctx))
+	case f.Sent:
+		f.Kind = Broken
+	default:
+		f.Kind = Connect
+	}
+	return f
+}
+
+// Read 读应答体；io.EOF 之外的错误都是 *Failure。
+func (a *Answer) Read(p []byte) (int, error) {
+	a.watch.readBegins()
+	n, err := a.body.Read(p)
+	a.watch.readEnds()
+	if n > 0 || err == io.EOF {
+		a.watch.firstByteSeen()
+	}
+	if err != nil && err != io.EOF {
+		f := &Failure{Kind: Truncated, Sent: true, cause: err}
+		if a.ctx.Err() != nil {
+			f.Kind = kindOf(context.Cause(a.ctx))
+		}
+		err = f
+	}
+	return n, err
+}
+
+// Close 放掉连接；体没有读完时连接随之关闭，上游由此得知取消。
+func (a *Answer) Close() error {
+	err := a.body.Close()
+	a.finish()
+	return err
+}
+
+func (a *Answer) finish() {
+	a.watch.stop()
+	a.cancel(errFinished)
+}

@@ -1,0 +1,125 @@
+package proxy
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+
+	"github.com/vega-gateway/vega/dataplane/internal/state"
+)
+
+// Source 是内存里的请求体。Transport 可能在应答到达之后还在读它，所以借出的每一份都要数。
+type Source interface {
+	Bytes() []byte
+	Retain()
+	Release()
+}
+
+// Call 是要送出的一次调用。
+type Call struct {
+	Server    *state.Server
+	Method    string
+	Path      string // 转义形式，接在 base_url 之后，如 "/chat/completions"
+	RawQuery  string
+	Header    http.Header // 已过滤的客户端头；归 proxy 所有，会被加上服务器自己的头
+	Body      Source      // nil 即没有体
+	RequestID string      // 上游看见的 x-request-id，形如 "<id>-<n>"
+}
+
+// newRequest 造出 Transport 不会自己重放的请求：
+// GET 带一个空而非 NoBody 的体，Idempotency-Key 用小写的键——两者都会让 Transport 以为重放无害，
+// 而它的重放用的是同一个编号，上游的账本就会比我们多一笔。什么都没写出去时的换连接仍由它做。
+func newRequest(ctx context.Context, c *Call) *http.Request {
+	r := &http.Request{
+		Method: c.Method, URL: target(c), Header: c.Header,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+	}
+	addHeaders(c)
+	switch {
+	case c.Body != nil && len(c.Body.Bytes()) > 0:
+		r.ContentLength = int64(len(c.Body.Bytes()))
+		r.Body = lend(c.Body)
+		r.GetBody = func() (io.ReadCloser, error) { return lend(c.Body), nil }
+	case c.Method == http.MethodGet:
+		r.Body = io.NopCloser(strings.NewReader(""))
+	default:
+		r.Body = http.NoBody
+	}
+	return r.WithContext(ctx)
+}
+
+func addHeaders(c *Call) {
+	h := c.Header
+	for name, values := range c.Server.Headers {
+		h[name] = values
+	}
+	if c.Server.APIKey != "" {
+		h["Authorization"] = []string{"Bearer " + c.Server.APIKey}
+	}
+	h["X-Request-Id"] = []string{c.RequestID}
+	if _, ok := h["User-Agent"]; !ok {
+		h["User-Agent"] = nil // 客户端没有报家门，我们也不替它报
+	}
+	for _, name := range [...]string{"Idempotency-Key", "X-Idempotency-Key"} {
+		if v, ok := h[name]; ok {
+			delete(h, name)
+			h[strings.ToLower(name)] = v
+		}
+	}
+}
+
+// target 把客户端路径的其余部分原样接在 base_url 之后。
+func target(c *Call) *url.URL {
+	u := *c.Server.BaseURL
+	base := strings.TrimSuffix(u.Path, "/")
+	u.RawQuery, u.Fragment, u.RawFragment, u.User = c.RawQuery, "", "", nil
+	u.RawPath = strings.TrimSuffix(c.Server.BaseURL.EscapedPath(), "/") + c.Path
+	u.Path = base + c.Path
+	if strings.IndexByte(c.Path, '%') >= 0 {
+		if plain, err := url.PathUnescape(c.Path); err == nil {
+			u.Path = base + plain
+		}
+	}
+	return &u
+}
+
+var errBodyClosed = errors.New("request body is closed")
+
+// loan 是借给 Transport 的一份请求体；Close 之后不再碰缓冲，好让它回到池里。
+type loan struct {
+	mu  sync.Mutex
+	r   bytes.Reader
+	src Source
+}
+
+func lend(src Source) *loan {
+	src.Retain()
+	l := &loan{src: src}
+	l.r.Reset(src.Bytes())
+	return l
+}
+
+func (l *loan) Read(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.src == nil {
+		return 0, errBodyClosed
+	}
+	return l.r.Read(p)
+}
+
+func (l *loan) Close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.src != nil {
+		l.r.Reset(nil)
+		l.src.Release()
+		l.src = nil
+	}
+	return nil
+}
