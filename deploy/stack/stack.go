@@ -1,0 +1,144 @@
+package stack
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Options 描述要起的一套；零值之外 Bin 与 Dir 必填。
+type Options struct {
+	// Bin 是三个二进制所在的目录；Dir 放数据与日志。
+	Bin, Dir string
+	// Nodes 是数据面的个数；0 就是没有。
+	Nodes int
+	// DatabaseURL 为空即控制面自带内嵌的 PostgreSQL。
+	DatabaseURL string
+	// ControlplaneEnv、DataplaneEnv、UpstreamEnv 追加在缺省之后。
+	ControlplaneEnv, DataplaneEnv, UpstreamEnv []string
+}
+
+// Stack 是起好的一套。
+type Stack struct {
+	Upstream     *Process
+	Controlplane *Process
+	Dataplanes   []*Process
+	Admin        Admin
+	// UpstreamURL 以 /v1 结尾。
+	UpstreamURL string
+
+	opt      Options
+	grpcAddr string
+	apiAddrs []string
+	opsAddrs []string
+}
+
+// Start 依次起上游、控制面与数据面，各等就绪；失败时已经起的都停掉。
+func Start(ctx context.Context, opt Options) (*Stack, error) {
+	s := &Stack{opt: opt}
+	if err := s.start(ctx); err != nil {
+		s.Stop()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *Stack) start(ctx context.Context) error {
+	addrs := make([]string, 4)
+	for i := range addrs {
+		a, err := FreeAddr()
+		if err != nil {
+			return err
+		}
+		addrs[i] = a
+	}
+	s.UpstreamURL = "http://" + addrs[0] + "/v1"
+	s.Upstream = &Process{Name: "fakeupstream", Args: []string{filepath.Join(s.opt.Bin, "fakeupstream")}, Log: s.log("fakeupstream"),
+		Ready: "http://" + addrs[0] + "/healthz", Env: append([]string{"VEGA_HTTP_ADDR=" + addrs[0]}, s.opt.UpstreamEnv...)}
+	if err := s.Upstream.Start(ctx); err != nil {
+		return err
+	}
+	s.grpcAddr = addrs[2]
+	s.Controlplane = &Process{Name: "controlplane", Args: []string{filepath.Join(s.opt.Bin, "controlplane"), "serve"}, Log: s.log("controlplane"),
+		Ready: "http://" + addrs[3] + "/readyz",
+		Env: append([]string{"VEGA_HTTP_ADDR=" + addrs[1], "VEGA_GRPC_ADDR=" + addrs[2], "VEGA_OPS_ADDR=" + addrs[3],
+			"VEGA_DATA_DIR=" + s.dir("controlplane"), "VEGA_DATABASE_URL=" + s.opt.DatabaseURL}, s.opt.ControlplaneEnv...)}
+	if err := s.Controlplane.Start(ctx); err != nil {
+		return err
+	}
+	token, err := os.ReadFile(filepath.Join(s.dir("controlplane"), "admin-token"))
+	if err != nil {
+		return fmt.Errorf("read admin token: %w", err)
+	}
+	s.Admin = Admin{URL: "http://" + addrs[1], Token: strings.TrimSpace(string(token))}
+	for range s.opt.Nodes {
+		if _, err := s.AddDataplane(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// AddDataplane 加一个数据面并等它就绪；还没有配置时它起来但不就绪，此时只等它应答。
+func (s *Stack) AddDataplane(ctx context.Context, env ...string) (*Process, error) {
+	api, err := FreeAddr()
+	if err != nil {
+		return nil, err
+	}
+	ops, err := FreeAddr()
+	if err != nil {
+		return nil, err
+	}
+	name := "dataplane-" + strconv.Itoa(len(s.Dataplanes)+1)
+	p := &Process{Name: name, Args: []string{filepath.Join(s.opt.Bin, "dataplane"), "serve"}, Log: s.log(name), Ready: "http://" + ops + "/healthz",
+		Env: slices.Concat([]string{"VEGA_HTTP_ADDR=" + api, "VEGA_OPS_ADDR=" + ops, "VEGA_DATA_DIR=" + s.dir(name), "VEGA_NODE_ID=" + name,
+			"VEGA_CONTROLPLANE_ADDR=" + s.grpcAddr, "VEGA_JOIN_TOKEN_FILE=" + filepath.Join(s.dir("controlplane"), "join-token"),
+			"VEGA_DRAIN_TIMEOUT=20s"}, s.opt.DataplaneEnv, env)}
+	s.Dataplanes, s.apiAddrs, s.opsAddrs = append(s.Dataplanes, p), append(s.apiAddrs, api), append(s.opsAddrs, ops)
+	return p, p.Start(ctx)
+}
+
+// GRPCAddr 是控制面给节点连的地址。
+func (s *Stack) GRPCAddr() string { return s.grpcAddr }
+
+// APIURL 是第 i 个数据面的入口，以 /v1 结尾。
+func (s *Stack) APIURL(i int) string { return "http://" + s.apiAddrs[i] + "/v1" }
+
+// OpsURL 是第 i 个数据面的运维监听。
+func (s *Stack) OpsURL(i int) string { return "http://" + s.opsAddrs[i] }
+
+// AwaitReady 等第 i 个数据面换上第一版配置。
+func (s *Stack) AwaitReady(ctx context.Context, i int) error {
+	for !answers(ctx, s.OpsURL(i)+"/readyz") {
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("dataplane %d is not ready: %w\n%s", i, ctx.Err(), s.Dataplanes[i].Tail())
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	return nil
+}
+
+// Stop 倒着次序停掉一切。
+func (s *Stack) Stop() {
+	for _, p := range slices.Backward(append([]*Process{s.Upstream, s.Controlplane}, s.Dataplanes...)) {
+		if p == nil {
+			continue
+		}
+		p.Signal(syscall.SIGCONT) // 被停住的进程也要听得到 SIGTERM
+		if err := p.Stop(30 * time.Second); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+	}
+	http.DefaultClient.CloseIdleConnections()
+}
+
+func (s *Stack) dir(name string) string { return filepath.Join(s.opt.Dir, name) }
+func (s *Stack) log(name string) string { return filepath.Join(s.opt.Dir, "logs", name+".log") }
