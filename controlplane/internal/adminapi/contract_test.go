@@ -2,12 +2,14 @@ package adminapi_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -60,16 +62,22 @@ func newBench(t *testing.T, store adminapi.Store, tune ...func(*adminapi.Config,
 	return b
 }
 
+// spec 只读一次：解析与校验契约比一个测试还慢。
+var spec = sync.OnceValues(func() (*openapi3.T, error) {
+	doc, err := openapi3.NewLoader().LoadFromData(contract.Admin())
+	if err != nil {
+		return nil, err
+	}
+	return doc, doc.Validate(context.Background())
+})
+
 func loadSpec(t *testing.T) *openapi3.T {
 	t.Helper()
-	spec, err := openapi3.NewLoader().LoadFromData(contract.Admin())
+	doc, err := spec()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := spec.Validate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	return spec
+	return doc
 }
 
 // answer 是读完了的应答。

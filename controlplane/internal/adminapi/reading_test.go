@@ -158,7 +158,7 @@ func TestServerTest_SaysWhatIsWrong(t *testing.T) {
 	}{
 		"credential":  {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(401) }, "refused the credential (HTTP 401)", 401},
 		"wrong path":  {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(404) }, "/v1", 404},
-		"redirect":    {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, trap.URL, 302) }, "redirects (HTTP 302)", 302},
+		"redirect":    {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, trap.URL, http.StatusFound) }, "redirects (HTTP 302)", 302},
 		"not a list":  {func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>") }, "not with an OpenAI list", 200},
 		"server down": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) }, "HTTP 503", 503},
 		"too much":    {func(w http.ResponseWriter, _ *http.Request) { _, _ = io.CopyN(w, zeros{}, 5<<20) }, "larger than 4 MiB", 200},

@@ -155,6 +155,29 @@ func TestApply_ShowsChangesAndNewKeysThenExportIsANoOp(t *testing.T) {
 	}
 }
 
+func TestExport_AwkwardNamesSurviveTheRoundTrip(t *testing.T) {
+	s := newShell(t)
+	var doc strings.Builder
+	doc.WriteString(`{"servers":[{"name":"1e3","base_url":"http://x/v1","headers":{"on":"off","Y":"0123","true":"null","X-Note":"a: b # c"}}],"models":[`)
+	for i, name := range []string{"yes", "no", "~", "null", "1:30", "2030-01-01", "0x10", "1_000", "- a", "a: b", "# c", "'q'", `\"q\"`, `b\\s`, "*", "&a", "!t", "%", "@", "模型/🙂", "a  b"} {
+		if i > 0 {
+			doc.WriteString(",")
+		}
+		fmt.Fprintf(&doc, `{"name":"%s","targets":[{"server":"1e3","upstream_model":"on"}]}`, name)
+	}
+	doc.WriteString(`],"apps":[{"name":"no","keys":[{"name":"off","expires_at":"2030-01-31T00:00:00Z"}]}]}`)
+	if _, errs, code := s.apply(s.file("in.json", doc.String()), cli.ApplyOptions{}); code != cli.ExitOK {
+		t.Fatalf("%d %s", code, errs)
+	}
+	text := s.export()
+	if !strings.HasPrefix(text, "servers:\n  - name: \"1e3\"\n    provider: \"openai\"\n") {
+		t.Errorf("not in the order of the file format:\n%s", text)
+	}
+	if out, errs, code := s.apply(s.file("out.yaml", text), cli.ApplyOptions{Prune: true}); code != cli.ExitOK || out != "no changes; revision 1 stays\n" {
+		t.Fatalf("%d %s%s\n%s", code, out, errs, text)
+	}
+}
+
 func TestApply_DryRunSaysThatNothingWasWritten(t *testing.T) {
 	s := newShell(t)
 	out, _, code := s.apply(s.file("vega.yaml", good), cli.ApplyOptions{DryRun: true, Wait: true})
@@ -226,7 +249,7 @@ func TestApply_WaitExitsWith3UnlessEveryNodeApplied(t *testing.T) {
 func TestClient_ExplainsWhatItCannotReachOrUnderstand(t *testing.T) {
 	html := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>") }))
 	defer html.Close()
-	moved := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, html.URL, 302) }))
+	moved := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, html.URL, http.StatusFound) }))
 	defer moved.Close()
 	gone := httptest.NewServer(http.NotFoundHandler())
 	gone.Close()

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"io"
 
-	"sigs.k8s.io/yaml"
-
 	"github.com/vega-gateway/vega/proto/vegaerr"
 )
 
@@ -60,7 +58,7 @@ func Export(ctx context.Context, environ []string, s Streams) error {
 	if err != nil {
 		return err
 	}
-	text, err := yaml.JSONToYAML(document)
+	text, err := toYAML(document)
 	if err != nil {
 		return err
 	}

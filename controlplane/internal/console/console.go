@@ -61,7 +61,7 @@ func New(cfg Config, deps Deps) (*Handler, error) {
 		return nil, err
 	}
 	h := &Handler{files: map[string]file{}, csp: csp, built: isBuilt}
-	return h, fs.WalkDir(files, ".", func(name string, d fs.DirEntry, err error) error {
+	err = fs.WalkDir(files, ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || strings.HasPrefix(d.Name(), ".") {
 			return err
 		}
@@ -72,6 +72,10 @@ func New(cfg Config, deps Deps) (*Handler, error) {
 		h.files[name] = describe(name, body)
 		return nil
 	})
+	if err != nil {
+		return nil, fmt.Errorf("read embedded console: %w", err)
+	}
+	return h, nil
 }
 
 // Built 说提供的是真正的控制台，而不是占位页。

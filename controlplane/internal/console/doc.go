@@ -8,7 +8,7 @@
 //
 //	console/（Vue 源码）—— make build ——> console/dist —— 拷贝 ——> 本包的 dist/ —— go:embed ——> 程序
 //
-// go:embed 够不到包外的目录，因此成品要拷进来。dist/ 里只有一个空文件入库：新克隆不装 Node 也能编译，
+// 内嵌（go:embed）够不到包外的目录，因此成品要拷进来。dist/ 里只有一个空文件入库：新克隆不装 Node 也能编译，
 // 拷进来的成品也不会弄脏工作区。dist/ 里没有 index.html 时，提供入库的 placeholder/。
 //
 // # 不变量

@@ -103,7 +103,7 @@ func (s *Subscription) Close() {
 // offer 只在持 hub.mu 时调用，因此腾出的一格不会被别的发布者占去。
 func (s *Subscription) offer(h *Head) {
 	select {
-	case <-make(chan int):
+	case <-s.ch:
 	default:
 	}
 	s.ch <- h

@@ -8,7 +8,7 @@ INSERT INTO installation (key_pepper) VALUES (@key_pepper) ON CONFLICT DO NOTHIN
 SELECT revision, stamp FROM config_head;
 
 -- name: LockHead :one
-SELECT revision, stamp FROM config_head;
+SELECT revision, stamp FROM config_head FOR UPDATE;
 
 -- name: MoveHead :one
 UPDATE config_head SET revision = @revision, stamp = gen_random_uuid(), updated_at = clock_timestamp()
