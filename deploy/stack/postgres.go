@@ -3,6 +3,7 @@ package stack
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"os/user"
@@ -53,7 +54,7 @@ func NewPostgres(dir string) (*Postgres, error) {
 // URL 是连到它的网址；停着时也不变。
 func (p *Postgres) URL() string { return "postgres://vega@127.0.0.1:" + p.port + "/postgres" }
 
-// Start 起它并等它接受连接。
+// Start 起它并等它听着；它可能还在恢复，用它的人自会再试。
 func (p *Postgres) Start(ctx context.Context) error {
 	cmd := p.command("postgres", "-D", p.Dir, "-p", p.port, "-k", p.Dir, "-c", "listen_addresses=127.0.0.1")
 	log, err := os.OpenFile(p.Dir+".log", os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
@@ -77,9 +78,11 @@ func (p *Postgres) Start(ctx context.Context) error {
 		return fmt.Errorf("start postgres: %w", err)
 	}
 	p.cmd, p.done = cmd, done
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
 	for ctx.Err() == nil {
-		if p.command("pg_isready", "-q", "-h", "127.0.0.1", "-p", p.port).Run() == nil {
-			return nil
+		if conn, err := net.Dial("tcp", "127.0.0.1:"+p.port); err == nil {
+			return conn.Close()
 		}
 		select {
 		case <-done:
