@@ -18,4 +18,5 @@
 //
 // 不做什么：本包还不执行 server 与 app 的限额（max_concurrency、requests、tokens），也不跨节点排队；
 // 那是许可协议的事，它换掉的是 Gate 的里面，Ask 与 Permit 的形状不变。暂停也只在本节点。
+// 配置换新不会叫醒在等的请求：它等到暂停结束（至多 60 s）或期限，再由 gateway 按最新的配置重新解析。
 package admit

@@ -100,19 +100,24 @@ func (g *Gate) try(ask Ask, p *Permit, waited bool) (until time.Time, err error)
 		g.grant(p, t, waited)
 		return until, nil
 	}
+	return g.delay(ask, waited)
+}
+
+// delay 是挑不出时的答案：值得再试的时刻，或者不必等的错误；须持锁。
+func (g *Gate) delay(ask Ask, waited bool) (until time.Time, err error) {
 	now := g.now()
 	room := false
-	any := false
+	found := false
 	ask.Candidates.Waitable(g.judge, func(t *state.Target) {
 		at := g.paused[keyOf(t)]
-		if !any || at.Before(until) {
+		if !found || at.Before(until) {
 			until = at
 		}
-		any = true
+		found = true
 		room = room || waited || g.load(t.Server.Name).waiting < int64(t.Server.MaxWaiting)
 	})
 	switch {
-	case !any:
+	case !found:
 		return until, vegaerr.New(vegaerr.Unavailable, "no_server_available",
 			"no server can take this request now: every target of the model is disabled or ejected; try again shortly").WithRetryAfter(time.Second)
 	case ask.Deadline.IsZero() || !waited && (until.After(ask.Deadline) || !room):

@@ -22,7 +22,8 @@ func (x *exchange) report() {
 	if entry == nil {
 		return
 	}
-	f := append(x.fields[:0],
+	f := x.fields[:0]
+	f = append(f,
 		zap.String("request_id", x.id), zap.String("endpoint", x.ep.Name), zap.Int("status", x.status),
 		zap.String("outcome", x.outcomeName()), zap.Int("attempts", x.attemptsMade), zap.Bool("stream", x.streaming),
 		zap.Int64("queue_ms", x.queued.Milliseconds()), zap.Int64("upstream_ms", x.upstream.Milliseconds()),

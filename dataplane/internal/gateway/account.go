@@ -113,9 +113,9 @@ func (x *exchange) fillUsage(a *usagev1.Attempt) {
 }
 
 func (x *exchange) writeCounts(a *usagev1.Attempt) {
-	u, n := &usagev1.Usage{}, new([4]int64)
-	if a == &x.rec.first {
-		u, n = &x.rec.usage, &x.rec.counts
+	u, n := &x.rec.usage, &x.rec.counts
+	if a != &x.rec.first {
+		u, n = &usagev1.Usage{}, new([4]int64)
 	}
 	for i, c := range [...]struct {
 		from meter.Count

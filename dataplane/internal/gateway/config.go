@@ -82,6 +82,7 @@ type Gateway struct {
 
 	exchanges exchangePool
 	bodies    bufferPool
+	chunks    chunkPool
 	streams   meter.Pool
 	refusers  usageRefusers
 }

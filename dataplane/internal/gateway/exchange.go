@@ -114,10 +114,10 @@ func (x *exchange) end() {
 	if cause != nil && cause != http.ErrAbortHandler { //nolint:errorlint // recover 给出的就是这个值
 		x.crashed(cause)
 	}
+	x.account() // 先关账再还许可：许可都回来的时候，账也都齐了
 	x.leave()
-	x.account()
 	x.report()
-	abort := x.abort || cause != nil
+	abort := x.abort || cause == http.ErrAbortHandler //nolint:errorlint // 同上
 	if !abort && !x.writeBy.IsZero() {
 		_ = x.rc.SetWriteDeadline(time.Time{}) // 连接要留给下一个请求
 	}
@@ -144,7 +144,7 @@ func (x *exchange) recycle() {
 // leave 结束这一次调用：放掉上游连接，还许可与健康凭据。没有在调用时什么也不做。
 func (x *exchange) leave() {
 	if x.live != nil {
-		x.live.Close()
+		_ = x.live.Close()
 		x.live = nil
 	}
 	x.gw.router.Settle(&x.pass, x.result, x.reason)

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/vega-gateway/vega/dataplane/internal/auth"
 	"github.com/vega-gateway/vega/dataplane/internal/dialect"
@@ -59,8 +60,16 @@ func (x *exchange) identify() (err error) {
 
 // inspect 扫一遍请求体，取出网关要看的键。
 func (x *exchange) inspect() (err error) {
-	if x.rest, err = dialect.Remainder(x.r.URL.EscapedPath()); err != nil {
+	if x.rest, err = x.remainder(); err != nil {
 		return err
 	}
 	return x.ep.Inspect(x.r.Method, x.r.Header.Get("Content-Type"), x.body.Bytes(), &x.env)
+}
+
+// remainder 是客户端路径去掉 /v1 的部分；写死的端点路由已经比对过，只有通配的要查。
+func (x *exchange) remainder() (string, error) {
+	if fixed, ok := strings.CutPrefix(x.ep.Path, "/v1"); ok && !strings.HasSuffix(fixed, "*") {
+		return fixed, nil
+	}
+	return dialect.Remainder(x.r.URL.EscapedPath())
 }

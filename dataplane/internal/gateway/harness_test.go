@@ -15,11 +15,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/goleak"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
-
-	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/vega-gateway/vega/dataplane/internal/admit"
 	"github.com/vega-gateway/vega/dataplane/internal/gateway"
@@ -139,6 +139,7 @@ type node struct {
 	pool    *proxy.Pool
 	journal *ledger
 	logs    *logSink
+	metrics *prometheus.Registry
 	client  *http.Client
 	server  *http.Server
 }
@@ -154,8 +155,13 @@ func (s *logSink) String() string              { s.mu.Lock(); defer s.mu.Unlock(
 
 func start(t testing.TB, st *state.State, edit ...func(*gateway.Config)) *node {
 	t.Helper()
+	return startTraced(t, st, nil, edit...)
+}
+
+func startTraced(t testing.TB, st *state.State, tracer trace.Tracer, edit ...func(*gateway.Config)) *node {
+	t.Helper()
 	n := &node{t: t, holder: state.New(), gate: admit.New(admit.Deps{}), router: route.New(route.Config{}, route.Deps{}),
-		pool: proxy.New(proxy.Config{}), journal: &ledger{}, logs: &logSink{}}
+		pool: proxy.New(proxy.Config{}), journal: &ledger{}, logs: &logSink{}, metrics: prometheus.NewRegistry()}
 	n.holder.Swap(st)
 	cfg := gateway.Config{RetryDelay: 20 * time.Millisecond}
 	for _, e := range edit {
@@ -164,7 +170,7 @@ func start(t testing.TB, st *state.State, edit ...func(*gateway.Config)) *node {
 	g, err := gateway.New(cfg, gateway.Deps{
 		State: n.holder, Gate: n.gate, Router: n.router, Upstreams: n.pool, Journal: n.journal,
 		Log:        zap.New(zapcore.NewCore(zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig()), n.logs, zap.InfoLevel)),
-		Registerer: prometheus.NewRegistry(),
+		Registerer: n.metrics, Tracer: tracer,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/vega-gateway/vega/dataplane/internal/admit"
 	"github.com/vega-gateway/vega/dataplane/internal/auth"
+	"github.com/vega-gateway/vega/dataplane/internal/route"
 	"github.com/vega-gateway/vega/dataplane/internal/state"
 	"github.com/vega-gateway/vega/proto/ruleset"
 	"github.com/vega-gateway/vega/proto/vegaerr"
@@ -88,7 +89,12 @@ func (x *exchange) admit(w wish) error {
 		}
 		x.waited(start)
 		fresh, err := x.renew()
-		if err != nil || fresh {
+		if fresh {
+			return nil
+		}
+		x.gw.router.Settle(&x.pass, route.Neutral, "")
+		x.permit.Release()
+		if err != nil {
 			return err
 		}
 		start = x.gw.now()
@@ -101,7 +107,7 @@ func (x *exchange) waited(since time.Time) {
 	}
 }
 
-// renew 在等过之后按最新的配置重新认人、解析；目标还在就换成新的那一个，返回 true，不在则还许可，要再要一次。
+// renew 在等过之后按最新的配置重新认人、解析；目标还在就换成新的那一个，返回 true；不在则要还了许可再要一次。
 func (x *exchange) renew() (bool, error) {
 	latest := x.gw.state.Load()
 	if latest == x.st {
@@ -131,8 +137,6 @@ func (x *exchange) renew() (bool, error) {
 			return true, nil
 		}
 	}
-	x.gw.router.Settle(&x.pass, x.result, "")
-	x.permit.Release()
 	return false, nil
 }
 

@@ -294,6 +294,7 @@ func TestRetry_AfterAWaitNamesAreResolvedAgain(t *testing.T) {
 	}{
 		{base().key("team", secret+"-other"), 401, "invalid_api_key"},
 		{newSnap().server("s1", u.URL()+"/v1").model("x", "s1"), 404, "model_not_found"},
+		{newSnap().server("s1", u.URL()+"/v1", func(s *configv1.Server) { s.Enabled = false }).model("m", "s1"), 503, "no_server_available"},
 	} {
 		n.holder.Swap(base().compile(t))
 		done := make(chan answer, 1)

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"errors"
 	"io"
 	"net/http"
 
@@ -9,9 +10,6 @@ import (
 	"github.com/vega-gateway/vega/dataplane/internal/proxy"
 	usagev1 "github.com/vega-gateway/vega/proto/gen/go/vega/usage/v1"
 )
-
-// streamBytes 是读流的缓冲：一次读到多少就送出多少，成串的块自然合并。
-const streamBytes = 16 << 10
 
 var (
 	noCache     = []string{"no-cache"}
@@ -77,22 +75,20 @@ func (x *exchange) stream() error {
 	if err != nil {
 		return x.unusable(err, "the upstream's stream could not be decoded")
 	}
-	buf := x.gw.bodies.get()
 	x.gw.metrics.streams.Inc()
 	defer func() {
 		x.gw.metrics.streams.Dec()
 		f.close()
 		x.gw.streams.Put(f.meter)
-		buf.Release()
 	}()
-	if cap(buf.b) < streamBytes {
-		buf.b = make([]byte, 0, streamBytes)
-	}
-	return x.pump(f, buf.b[:streamBytes])
+	return x.pump(f)
 }
 
-func (x *exchange) pump(f *flow, room []byte) error {
+func (x *exchange) pump(f *flow) error {
+	c := x.gw.chunks.take()
+	defer c.done()
 	for {
+		room := c.room()
 		n, err := f.src.Read(room)
 		if n > 0 {
 			x.sawByte()
@@ -105,12 +101,12 @@ func (x *exchange) pump(f *flow, room []byte) error {
 				x.measuredStream(f.meter.Verdict(), false)
 				return x.broken(&proxy.Failure{Kind: proxy.Canceled, Sent: true})
 			}
+			c.grow(n)
 		}
-		switch {
-		case err == nil:
-		case err == io.EOF:
+		if errors.Is(err, io.EOF) {
 			return x.endOfStream(f)
-		default:
+		}
+		if err != nil {
 			return x.cutOff(f, failureOf(err))
 		}
 	}

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"strings"
@@ -10,11 +11,8 @@ import (
 	usagev1 "github.com/vega-gateway/vega/proto/gen/go/vega/usage/v1"
 )
 
-// throughBytes 是透传时一次读的大小；tapBytes 是为读用量肯留的 JSON 应答的上限。
-const (
-	throughBytes = 32 << 10
-	tapBytes     = 4 << 20
-)
+// tapBytes 是为读用量肯留的 JSON 应答的上限。
+const tapBytes = 4 << 20
 
 // passage 是一个边读边送的应答：二进制、别的端点的 JSON、3xx，以及大得反常的错误。
 type passage struct {
@@ -50,19 +48,16 @@ func (x *exchange) worthTapping() bool {
 }
 
 func (x *exchange) carry(p *passage) error {
-	buf := x.gw.bodies.get()
-	defer buf.Release()
-	if cap(buf.b) < throughBytes {
-		buf.b = make([]byte, 0, throughBytes)
-	}
-	room := buf.b[:throughBytes]
+	c := x.gw.chunks.take()
+	defer c.done()
 	for {
+		room := c.room()
 		n, err := x.live.Read(room)
 		if n > 0 {
 			x.sawByte()
 			p.keep(room[:n])
 		}
-		last := err == io.EOF || p.left == 0
+		last := errors.Is(err, io.EOF) || p.left == 0
 		if last {
 			x.completedPassage(p)
 		}
@@ -78,6 +73,7 @@ func (x *exchange) carry(p *passage) error {
 		case err != nil:
 			return x.broken(failureOf(err))
 		}
+		c.grow(n)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"sync/atomic"
+	"time"
 )
 
 // Answer 是上游的应答；用完必须 Close，没有读完就 Close 即取消上游。
@@ -22,6 +23,8 @@ type Answer struct {
 	handed mark
 	wrote  atomic.Bool // HTTP/2：头已写出
 	multi  bool        // HTTP/2
+	source Source
+	values [2]string // 请求头的值
 }
 
 // Do 发出一次调用，等到应答的头。ctx 结束即取消上游。
@@ -30,14 +33,17 @@ func (p *Pool) Do(ctx context.Context, c *Call) (*Answer, *Failure) {
 	if err != nil {
 		return nil, &Failure{Kind: Connect, cause: err}
 	}
-	a := &Answer{}
+	a := &Answer{source: c.Body}
 	a.ctx, a.cancel = context.WithCancelCause(ctx)
 	a.watch.begin(c.Server, a.cancel)
 	a.trace.GotConn = a.gotConn
+	if c.hasBody() {
+		a.trace.WroteRequest = a.wroteRequest
+	}
 	if c.Server.BaseURL.Scheme == "https" {
 		a.trace.WroteHeaders = func() { a.wrote.Store(true) }
 	}
-	resp, err := t.RoundTrip(newRequest(httptrace.WithClientTrace(a.ctx, &a.trace), c))
+	resp, err := t.RoundTrip(newRequest(httptrace.WithClientTrace(a.ctx, &a.trace), c, &a.values)) //nolint:bodyclose // 体归 Answer，由 Close 关
 	if err != nil {
 		f := a.roundTripFailure(err)
 		a.finish()
@@ -52,11 +58,28 @@ func (a *Answer) gotConn(info httptrace.GotConnInfo) {
 	a.multi = a.handed.conn == nil || negotiatedH2(info.Conn)
 }
 
+// wroteRequest 在 Transport 写完（或写坏）请求之后归还借出的那一份体。
+// 一次也没有开始写的借出永远不还：那个缓冲交给回收器，不回池，无害。
+func (a *Answer) wroteRequest(httptrace.WroteRequestInfo) { a.source.Release() }
+
 func (a *Answer) sent() bool {
 	if a.multi {
-		return a.wrote.Load()
+		return a.settledWrite()
 	}
 	return a.handed.sent()
+}
+
+// settledWrite 说 HTTP/2 的头写出了没有。取消时 RoundTrip 不等写头的协程，它可能正写到一半，
+// 没有可等的信号，所以给它至多 50 毫秒：只有取消的、头还没写出的调用才走到这里。
+func (a *Answer) settledWrite() bool {
+	const steps, step = 50, time.Millisecond
+	for range steps {
+		if a.wrote.Load() || a.ctx.Err() == nil {
+			break
+		}
+		time.Sleep(step)
+	}
+	return a.wrote.Load()
 }
 
 func (a *Answer) roundTripFailure(err error) *Failure {

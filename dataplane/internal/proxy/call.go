@@ -3,12 +3,10 @@ package proxy
 import (
 	"bytes"
 	"context"
-	"errors"
 	"io"
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 
 	"github.com/vega-gateway/vega/dataplane/internal/state"
 )
@@ -31,17 +29,19 @@ type Call struct {
 	RequestID string      // 上游看见的 x-request-id，形如 "<id>-<n>"
 }
 
+func (c *Call) hasBody() bool { return c.Body != nil && len(c.Body.Bytes()) > 0 }
+
 // newRequest 造出 Transport 不会自己重放的请求：
 // GET 带一个空而非 NoBody 的体，Idempotency-Key 用小写的键——两者都会让 Transport 以为重放无害，
 // 而它的重放用的是同一个编号，上游的账本就会比我们多一笔。什么都没写出去时的换连接仍由它做。
-func newRequest(ctx context.Context, c *Call) *http.Request {
+func newRequest(ctx context.Context, c *Call, values *[2]string) *http.Request {
 	r := &http.Request{
 		Method: c.Method, URL: target(c), Header: c.Header,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 	}
-	addHeaders(c)
+	addHeaders(c, values)
 	switch {
-	case c.Body != nil && len(c.Body.Bytes()) > 0:
+	case c.hasBody():
 		r.ContentLength = int64(len(c.Body.Bytes()))
 		r.Body = lend(c.Body)
 		r.GetBody = func() (io.ReadCloser, error) { return lend(c.Body), nil }
@@ -53,15 +53,18 @@ func newRequest(ctx context.Context, c *Call) *http.Request {
 	return r.WithContext(ctx)
 }
 
-func addHeaders(c *Call) {
+// addHeaders 加上服务器自己的头；values 是应答里现成的地方，免得各分配一个切片。
+func addHeaders(c *Call, values *[2]string) {
 	h := c.Header
 	for name, values := range c.Server.Headers {
 		h[name] = values
 	}
 	if c.Server.APIKey != "" {
-		h["Authorization"] = []string{"Bearer " + c.Server.APIKey}
+		values[0] = "Bearer " + c.Server.APIKey
+		h["Authorization"] = values[0:1:1]
 	}
-	h["X-Request-Id"] = []string{c.RequestID}
+	values[1] = c.RequestID
+	h["X-Request-Id"] = values[1:2:2]
 	if _, ok := h["User-Agent"]; !ok {
 		h["User-Agent"] = nil // 客户端没有报家门，我们也不替它报
 	}
@@ -78,48 +81,31 @@ func target(c *Call) *url.URL {
 	u := *c.Server.BaseURL
 	base := strings.TrimSuffix(u.Path, "/")
 	u.RawQuery, u.Fragment, u.RawFragment, u.User = c.RawQuery, "", "", nil
-	u.RawPath = strings.TrimSuffix(c.Server.BaseURL.EscapedPath(), "/") + c.Path
 	u.Path = base + c.Path
-	if strings.IndexByte(c.Path, '%') >= 0 {
-		if plain, err := url.PathUnescape(c.Path); err == nil {
-			u.Path = base + plain
-		}
+	if plainPath(u.Path) && u.RawPath == "" {
+		return &u
+	}
+	u.RawPath = strings.TrimSuffix(c.Server.BaseURL.EscapedPath(), "/") + c.Path
+	if plain, err := url.PathUnescape(c.Path); err == nil {
+		u.Path = base + plain
 	}
 	return &u
 }
 
-var errBodyClosed = errors.New("request body is closed")
-
-// loan 是借给 Transport 的一份请求体；Close 之后不再碰缓冲，好让它回到池里。
-type loan struct {
-	mu  sync.Mutex
-	r   bytes.Reader
-	src Source
+// plainPath 说路径里只有转不转义都一样的字符。
+func plainPath(path string) bool {
+	for i := range len(path) {
+		c := path[i]
+		if (c|0x20)-'a' > 25 && c-'0' > 9 && strings.IndexByte("/-._~", c) < 0 {
+			return false
+		}
+	}
+	return true
 }
 
-func lend(src Source) *loan {
+// lend 借出一份请求体。用标准库的内存读者，Transport 才肯把头与体放进同一次写；
+// 代价是看不见 Close，所以在 WroteRequest 里归还（见 Answer.wroteRequest）。
+func lend(src Source) io.ReadCloser {
 	src.Retain()
-	l := &loan{src: src}
-	l.r.Reset(src.Bytes())
-	return l
-}
-
-func (l *loan) Read(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.src == nil {
-		return 0, errBodyClosed
-	}
-	return l.r.Read(p)
-}
-
-func (l *loan) Close() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.src != nil {
-		l.r.Reset(nil)
-		l.src.Release()
-		l.src = nil
-	}
-	return nil
+	return io.NopCloser(bytes.NewReader(src.Bytes()))
 }

@@ -45,7 +45,7 @@ func (c *countedConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	if err != nil {
 		c.mu.Lock()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			c.closedByPeer()
 		} else if errors.Is(err, syscall.ECONNRESET) {
 			c.reset = true

@@ -1,0 +1,185 @@
+package admit
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/vega-gateway/vega/dataplane/internal/state"
+	"github.com/vega-gateway/vega/proto/ruleset"
+	"github.com/vega-gateway/vega/proto/vegaerr"
+)
+
+// list 是最简单的候选：按次序取第一个准的。
+type list []*state.Target
+
+func (l list) Choose(judge func(*state.Target) ruleset.Verdict) *state.Target {
+	for _, t := range l {
+		if judge(t) == ruleset.Startable {
+			return t
+		}
+	}
+	return nil
+}
+
+func (l list) Waitable(_ func(*state.Target) ruleset.Verdict, yield func(*state.Target)) {
+	for _, t := range l {
+		yield(t)
+	}
+}
+
+func target(server string) *state.Target {
+	return &state.Target{ID: state.TargetID{Server: server}, Server: &state.Server{Name: server, Enabled: true, MaxWaiting: 2}}
+}
+
+func in(d time.Duration) time.Time { return time.Now().Add(d) }
+
+func TestAcquire_TakesAnyCandidateThatIsNotPaused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := New(Deps{})
+		a, b := target("a"), target("b")
+		g.Pause(a, time.Minute)
+		var p Permit
+		if err := g.Acquire(t.Context(), Ask{Candidates: list{a, b}, Deadline: in(time.Second)}, &p); err != nil || p.Target != b || p.Waited {
+			t.Fatalf("%v %+v", err, p)
+		}
+		if got := g.Servers()["b"]; got.InFlight != 1 {
+			t.Fatalf("%+v", got)
+		}
+		p.Release()
+		p.Release()
+		if g.Leaks() != 0 || g.Totals() != (Load{}) {
+			t.Fatalf("leaks %d, totals %+v", g.Leaks(), g.Totals())
+		}
+	})
+}
+
+func TestAcquire_WaitsForTheEarliestPauseToEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := New(Deps{})
+		a, b := target("a"), target("b")
+		g.Pause(a, 3*time.Second)
+		g.Pause(b, 2*time.Second)
+		begin := time.Now()
+		var p Permit
+		done := make(chan error, 1)
+		go func() {
+			done <- g.Acquire(t.Context(), Ask{Candidates: list{a, b}, Deadline: in(10 * time.Second)}, &p)
+		}()
+		synctest.Wait()
+		if got := g.Totals(); got.Waiting != 1 || g.Servers()["a"].Waiting != 1 || g.Servers()["b"].Waiting != 1 {
+			t.Fatalf("%+v %+v", got, g.Servers())
+		}
+		if err := <-done; err != nil || p.Target != b || !p.Waited || time.Since(begin) != 2*time.Second {
+			t.Fatalf("%v %+v after %v", err, p, time.Since(begin))
+		}
+		p.Release()
+		if g.Totals() != (Load{}) {
+			t.Fatalf("%+v", g.Totals())
+		}
+	})
+}
+
+func TestAcquire_RefusesOnArrivalWhenThePauseOutlastsTheDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := New(Deps{})
+		a := target("a")
+		g.Pause(a, 5*time.Second)
+		begin := time.Now()
+		var p Permit
+		for _, deadline := range []time.Time{in(time.Second), {}} {
+			err := g.Acquire(t.Context(), Ask{Candidates: list{a}, Deadline: deadline}, &p)
+			if e := vegaerr.As(err); e.Reason != "queue_full" || e.RetryAfter != 5*time.Second || time.Since(begin) != 0 {
+				t.Fatalf("%v", err)
+			}
+		}
+	})
+}
+
+func TestAcquire_AnswersAtItsDeadlineWhenThePauseGrows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := New(Deps{})
+		a := target("a")
+		g.Pause(a, time.Second)
+		time.AfterFunc(500*time.Millisecond, func() { g.Pause(a, time.Minute) })
+		begin := time.Now()
+		var p Permit
+		err := g.Acquire(t.Context(), Ask{Candidates: list{a}, Deadline: in(3 * time.Second)}, &p)
+		if vegaerr.As(err).Reason != "queue_timeout" || time.Since(begin) != 3*time.Second {
+			t.Fatalf("%v after %v", err, time.Since(begin))
+		}
+	})
+}
+
+func TestAcquire_MaxWaitingAndLeavingClients(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := New(Deps{})
+		a := target("a")
+		g.Pause(a, 30*time.Second)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 2)
+		for range 2 {
+			go func() {
+				var p Permit
+				done <- g.Acquire(ctx, Ask{Candidates: list{a}, Deadline: in(time.Minute)}, &p)
+			}()
+		}
+		synctest.Wait()
+		var p Permit
+		if err := g.Acquire(ctx, Ask{Candidates: list{a}, Deadline: in(time.Minute)}, &p); vegaerr.As(err).Reason != "queue_full" {
+			t.Fatalf("a third waiter: %v", err)
+		}
+		cancel()
+		for range 2 {
+			if err := <-done; vegaerr.CodeOf(err) != vegaerr.Canceled {
+				t.Fatalf("%v", err)
+			}
+		}
+		if g.Totals() != (Load{}) {
+			t.Fatalf("%+v", g.Totals())
+		}
+	})
+}
+
+func TestAcquire_NothingWorthWaitingForIsUnavailable(t *testing.T) {
+	g := New(Deps{})
+	var p Permit
+	err := g.Acquire(t.Context(), Ask{Candidates: list{}, Deadline: in(time.Second)}, &p)
+	if e := vegaerr.As(err); e.Reason != "no_server_available" || e.RetryAfter <= 0 {
+		t.Fatalf("%v", err)
+	}
+}
+
+func TestPause_IsCappedNeverShortenedAndForgottenWithTheIdentity(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := New(Deps{})
+		a := target("a")
+		now := time.Now()
+		if got := g.Pause(a, time.Hour); got != now.Add(time.Minute) {
+			t.Fatalf("%v", got.Sub(now))
+		}
+		if got := g.Pause(a, 0); got != now.Add(time.Minute) {
+			t.Fatalf("shortened to %v", got.Sub(now))
+		}
+		fixed := *a.Server
+		fixed.Identity[0] = 1
+		renewed := &state.Target{ID: a.ID, Server: &fixed}
+		var p Permit
+		if err := g.Acquire(t.Context(), Ask{Candidates: list{renewed}}, &p); err != nil {
+			t.Fatal(err)
+		}
+		p.Release()
+	})
+}
+
+func BenchmarkAcquire(b *testing.B) {
+	g := New(Deps{})
+	ask := Ask{Candidates: list{target("a")}}
+	var p Permit
+	b.ReportAllocs()
+	for range b.N {
+		_ = g.Acquire(b.Context(), ask, &p)
+		p.Release()
+	}
+}
