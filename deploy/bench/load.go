@@ -124,14 +124,27 @@ func (c *collector) add(d time.Duration, chunks int, err error) {
 	c.r.latency = append(c.r.latency, d)
 }
 
+// warm 让 n 个客户端各请求一次，连接都建好。
+func (c *client) warm(ctx context.Context, n int) error {
+	var col collector
+	var wg sync.WaitGroup
+	for range n {
+		wg.Go(func() {
+			first, chunks, err := c.once(ctx)
+			col.add(first, chunks, err)
+		})
+	}
+	wg.Wait()
+	if col.r.firstErr != nil {
+		return fmt.Errorf("warm up: %w", col.r.firstErr)
+	}
+	return nil
+}
+
 // closed 由 n 个客户端一个接一个地请求，量 slice 那么久。
 func (c *client) closed(ctx context.Context, n int, slice time.Duration) (run, error) {
-	warm, cancel := context.WithTimeout(ctx, slice)
-	defer cancel()
-	for range 2 * n {
-		if _, _, err := c.once(warm); err != nil {
-			return run{}, fmt.Errorf("warm up: %w", err)
-		}
+	if err := c.warm(ctx, n); err != nil {
+		return run{}, err
 	}
 	var col collector
 	before, err := c.arm.cpu()
