@@ -19,7 +19,7 @@ type plan struct {
 	slice    time.Duration // 每臂每轮每项量多久
 	streams  []int         // 同时开着的流
 	bin      string
-	profile  string // 非空时把数据面 CPU 剖析写到这里
+	profile  string // 非空时把数据面在各种负载下的 CPU 剖析写到以此开头的文件
 	conc     int
 	openRate int
 }
@@ -30,17 +30,21 @@ func main() {
 		return
 	}
 	var p plan
+	skipOpen := flag.Bool("skip-open", false, "leave out the many open streams")
 	quick := flag.Bool("quick", false, "a short run that only shows that everything works")
 	flag.IntVar(&p.rounds, "rounds", 3, "interleaved rounds")
 	flag.DurationVar(&p.slice, "slice", 6*time.Second, "time per arm, round and measure")
 	flag.StringVar(&p.bin, "bin", "bin", "folder of the built binaries")
-	flag.StringVar(&p.profile, "profile", "", "write a CPU profile of the data plane to this file")
+	flag.StringVar(&p.profile, "profile", "", "write CPU profiles of the data plane to files that begin with this")
 	flag.IntVar(&p.conc, "concurrency", 16, "clients of the closed loop")
 	flag.IntVar(&p.openRate, "rate", 500, "requests per second of the open loop")
 	flag.Parse()
 	p.streams = []int{1000, 9800}
 	if *quick {
 		p.rounds, p.slice, p.streams = 1, time.Second, []int{200}
+	}
+	if *skipOpen {
+		p.streams = nil
 	}
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()

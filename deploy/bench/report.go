@@ -121,15 +121,22 @@ func (r *report) print(w io.Writer) {
 
 func ms(d time.Duration) string { return fmt.Sprintf("%.2fms", float64(d.Microseconds())/1000) }
 
-// profile 在一段小 JSON 负载中取数据面的 CPU 剖析。
+// profile 在各种负载中各取一段数据面的 CPU 剖析，写到 prefix-<负载>.pprof。
 func profile(ctx context.Context, opsURL string, p plan, a arm) error {
 	seconds := max(int(p.slice/time.Second), 1)
-	done := make(chan error, 1)
-	go func() { done <- download(fmt.Sprintf("%s/debug/pprof/profile?seconds=%d", opsURL, seconds), p.profile) }()
-	if _, err := newClient(a, "json").closed(ctx, p.conc, p.slice); err != nil {
-		return err
+	for _, w := range []string{"json", "stream", "paced"} {
+		done := make(chan error, 1)
+		go func() {
+			done <- download(fmt.Sprintf("%s/debug/pprof/profile?seconds=%d", opsURL, seconds), p.profile+"-"+w+".pprof")
+		}()
+		if _, err := newClient(a, w).closed(ctx, p.conc, p.slice); err != nil {
+			return err
+		}
+		if err := <-done; err != nil {
+			return err
+		}
 	}
-	return <-done
+	return nil
 }
 
 func download(url, path string) error {
