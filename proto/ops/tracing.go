@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracegrpc"
@@ -14,7 +15,7 @@ import (
 )
 
 // Tracing 按标准的 OTEL_* 环境变量造追踪；没有 OTEL_EXPORTER_OTLP_ENDPOINT 时什么也不做、没有开销。
-// stop 把没有送出的送完。
+// stop 把没有送出的送完，至多两秒：收的那一端不在时，不能让进程停不下来。
 func Tracing(ctx context.Context, service, version string) (p trace.TracerProvider, stop func(context.Context) error, err error) {
 	if os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT") == "" && os.Getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") == "" {
 		return noop.NewTracerProvider(), func(context.Context) error { return nil }, nil
@@ -29,5 +30,9 @@ func Tracing(ctx context.Context, service, version string) (p trace.TracerProvid
 		return nil, nil, fmt.Errorf("describe trace resource: %w", err)
 	}
 	tp := sdktrace.NewTracerProvider(sdktrace.WithBatcher(exp), sdktrace.WithResource(res))
-	return tp, tp.Shutdown, nil
+	return tp, func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+		defer cancel()
+		return tp.Shutdown(ctx)
+	}, nil
 }

@@ -12,7 +12,7 @@ const (
 	maxWeight    = 1_000_000
 	maxPriority  = 1_000
 	// 每百万 token 一百万货币单位；再大就是单位弄错了，也免得成本溢出。
-	maxPriceNano = 1_000_000 * 1_000_000_000
+	maxPriceNano = 100_000_000 * 1_000_000_000 // 一亿：够越南盾、印尼盾计价的顶级模型
 )
 
 func (c *checker) allModels(models []*configv1.Model) {

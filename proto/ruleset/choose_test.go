@@ -29,15 +29,15 @@ var spots = rapid.SliceOfN(rapid.Custom(func(t *rapid.T) spot {
 func TestChoose_TakesTheFirstTierThatCanStart(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		list, r := spots.Draw(t, "spots"), rapid.Uint64().Draw(t, "r")
-		best, any := int64(math.MaxInt64), false
+		best, some := int64(math.MaxInt64), false
 		for _, s := range list {
 			if s.verdict == Startable && s.weight > 0 {
-				best, any = min(best, s.tier), true
+				best, some = min(best, s.tier), true
 			}
 		}
 		i, ok := choose(list, r)
-		if ok != any {
-			t.Fatalf("ok %v, want %v", ok, any)
+		if ok != some {
+			t.Fatalf("ok %v, want %v", ok, some)
 		}
 		if ok && (list[i].tier != best || list[i].verdict != Startable || list[i].weight <= 0) {
 			t.Fatalf("chose %d %+v, best tier %d", i, list[i], best)

@@ -23,6 +23,7 @@ const (
 	defaultMaxBodyBytes = 64 << 20
 	defaultWaitTimeout  = 10 * time.Second
 	defaultProbeTimeout = 10 * time.Second
+	defaultTimeLimit    = time.Minute
 )
 
 // Config 是管理 API 的设置。
@@ -35,6 +36,8 @@ type Config struct {
 	WaitTimeout time.Duration
 	// ProbeTimeout 是试连一个 server 的时限；0 为 10 秒。
 	ProbeTimeout time.Duration
+	// TimeLimit 是一个请求从头到尾的上限：数据库没有回音时，不能让请求与连接一直占着。0 为 1 分钟。
+	TimeLimit time.Duration
 }
 
 // Deps 是管理 API 的依赖；Metrics 与 Console 之外都必填。
@@ -90,6 +93,9 @@ func New(cfg Config, deps Deps) (http.Handler, error) {
 	if cfg.ProbeTimeout == 0 {
 		cfg.ProbeTimeout = defaultProbeTimeout
 	}
+	if cfg.TimeLimit == 0 {
+		cfg.TimeLimit = defaultTimeLimit
+	}
 	m, err := newMetrics(deps.Metrics)
 	if err != nil {
 		return nil, err
@@ -102,7 +108,7 @@ func (a *api) echo(m *metrics) *echo.Echo {
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
 	e.HTTPErrorHandler = a.handleError
-	e.Use(identify, m.observe, recoverPanic, a.authenticate)
+	e.Use(identify, a.limitTime, m.observe, recoverPanic, a.authenticate)
 	openapi.RegisterHandlersWithBaseURL(e, a, basePath)
 	return e
 }

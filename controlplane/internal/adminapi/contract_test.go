@@ -50,13 +50,7 @@ func newBench(t *testing.T, store adminapi.Store, tune ...func(*adminapi.Config,
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv, err := adminapi.NewServer(h, zap.NewNop())
-	if err != nil {
-		t.Fatal(err)
-	}
-	ts := httptest.NewUnstartedServer(h)
-	ts.Config = srv
-	ts.Start()
+	ts := httptest.NewServer(h)
 	t.Cleanup(ts.Close)
 	b.url = ts.URL
 	return b

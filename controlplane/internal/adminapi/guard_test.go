@@ -1,10 +1,9 @@
 package adminapi_test
 
 import (
-	"bytes"
+	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -15,6 +14,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/vega-gateway/vega/controlplane/internal/adminapi"
+	"github.com/vega-gateway/vega/controlplane/internal/catalog"
 	"github.com/vega-gateway/vega/controlplane/internal/push"
 	"github.com/vega-gateway/vega/proto/vegaerr"
 )
@@ -315,29 +315,17 @@ func TestRoot_SplitsBetweenAPIHealthAndConsole(t *testing.T) {
 	}
 }
 
-func TestServer_RefusesHugeHeadersAndSlowOnes(t *testing.T) {
-	b := newBench(t, newMemory())
-	conn, err := net.Dial("tcp", strings.TrimPrefix(b.url, "http://"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	go func() {
-		// 服务端答完就关，写到一半出错是预期的。
-		_, _ = conn.Write(bytes.Join([][]byte{[]byte("GET /api/v1/config HTTP/1.1\r\nHost: x\r\nX-Big: "), bytes.Repeat([]byte("a"), 200<<10), []byte("\r\n\r\n")}, nil))
-	}()
-	if err := conn.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
-		t.Fatal(err)
-	}
-	head := make([]byte, 12)
-	if _, err := io.ReadFull(conn, head); err != nil || string(head) != "HTTP/1.1 431" {
-		t.Fatalf("got %q %v", head, err)
-	}
-	srv, err := adminapi.NewServer(http.NotFoundHandler(), nopLog())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if srv.ReadHeaderTimeout <= 0 || srv.ReadTimeout <= 0 || srv.WriteTimeout <= 10*time.Second || srv.IdleTimeout <= 0 {
-		t.Fatalf("a time limit is missing: %+v", srv)
+// stuck 是没有回音的存储。
+type stuck struct{ adminapi.Store }
+
+func (stuck) Load(ctx context.Context) (*catalog.Catalog, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+func TestTimeLimit_AStoreThatNeverAnswersIs503NotAHang(t *testing.T) {
+	b := newBench(t, stuck{newMemory()}, func(c *adminapi.Config, _ *adminapi.Deps) { c.TimeLimit = 50 * time.Millisecond })
+	if p := b.call("GET", "/config", "").want(503).problem(); p.Code != "unavailable" {
+		t.Errorf("got %+v", p)
 	}
 }

@@ -80,7 +80,7 @@ func (a *api) explain(err error, c echo.Context) (*vegaerr.Error, problem) {
 	var he *echo.HTTPError
 	var e *vegaerr.Error
 	switch {
-	case c.Request().Context().Err() != nil:
+	case errors.Is(c.Request().Context().Err(), context.Canceled):
 		e = vegaerr.Wrap(err, vegaerr.Canceled, "", "the client went away")
 	case errors.As(err, &e):
 	case errors.As(err, &he):

@@ -12,15 +12,11 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/vega-gateway/vega/controlplane/internal/adminapi"
 	"github.com/vega-gateway/vega/controlplane/internal/push"
 	"github.com/vega-gateway/vega/controlplane/internal/usage"
 	"github.com/vega-gateway/vega/proto/vegaerr"
 )
-
-func nopLog() *zap.Logger { return zap.NewNop() }
 
 func TestNodes_ShowEveryColumn(t *testing.T) {
 	b := newBench(t, newMemory())

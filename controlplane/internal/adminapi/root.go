@@ -3,10 +3,6 @@ package adminapi
 import (
 	"net/http"
 	"strings"
-	"time"
-
-	"go.uber.org/zap"
-	"go.uber.org/zap/zapcore"
 
 	"github.com/vega-gateway/vega/proto/ops"
 )
@@ -29,22 +25,4 @@ func (r *root) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	default:
 		http.NotFound(w, req)
 	}
-}
-
-// NewServer 给出装好时限与头部上限的 http.Server；地址与 TLS 由调用者给。
-// 写的时限从请求头读完算起，须大过最久的应答（wait 的 10 秒与大的用量查询）。
-func NewServer(h http.Handler, log *zap.Logger) (*http.Server, error) {
-	std, err := zap.NewStdLogAt(log, zapcore.DebugLevel)
-	if err != nil {
-		return nil, err
-	}
-	return &http.Server{
-		Handler:           h,
-		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       2 * time.Minute,
-		WriteTimeout:      3 * time.Minute,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    64 << 10,
-		ErrorLog:          std,
-	}, nil
 }

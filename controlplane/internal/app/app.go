@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"sync/atomic"
 	"time"
 
@@ -17,7 +16,6 @@ import (
 	"github.com/vega-gateway/vega/controlplane/internal/adminapi"
 	"github.com/vega-gateway/vega/controlplane/internal/console"
 	"github.com/vega-gateway/vega/controlplane/internal/nodeauth"
-	"github.com/vega-gateway/vega/controlplane/internal/postgres"
 	"github.com/vega-gateway/vega/controlplane/internal/push"
 	"github.com/vega-gateway/vega/controlplane/internal/usage"
 	configv1 "github.com/vega-gateway/vega/proto/gen/go/vega/config/v1"
@@ -27,56 +25,102 @@ import (
 
 // Run 起一个控制面，直到 ctx 结束（那时返回 nil）或有一处出错。
 func Run(ctx context.Context, cfg Config, version string) error {
+	a, err := Start(ctx, cfg, version)
+	if err == nil {
+		err = a.Run(ctx)
+	}
+	if ctx.Err() == nil {
+		return err
+	}
+	return nil // 我们自己被要求停下：连带的错误不算错误
+}
+
+// App 是一个起好的控制面：监听已绑上，数据库已打开，运维监听已应答，只差 Run。
+type App struct {
+	log       *zap.Logger
+	listeners *listeners
+	ready     atomic.Pointer[readiness]
+	// parts 是各长命的零件，Run 之下各占一个协程；closers 倒着做。
+	parts   []func(context.Context) error
+	closers []func()
+}
+
+// Start 造好一切，等到数据库应答为止；出错时已经起了的都会停掉。成功之后必须调用 Run。
+func Start(ctx context.Context, cfg Config, version string) (*App, error) {
 	log, err := ops.NewLogger(cfg.LogLevel, "controlplane")
 	if err != nil {
-		return fmt.Errorf("make logger: %w", err)
+		return nil, fmt.Errorf("make logger: %w", err)
 	}
-	defer log.Sync()
+	a := &App{log: log}
+	if err := a.assemble(ctx, cfg, version); err != nil {
+		a.close()
+		return nil, err
+	}
+	return a, nil
+}
+
+// Run 跑到 ctx 结束（返回 nil）或有一个零件出错，然后停下一切。只可调用一次。
+func (a *App) Run(ctx context.Context) error {
+	defer a.close()
+	g, running := errgroup.WithContext(ctx)
+	for _, part := range a.parts {
+		g.Go(func() error { return part(running) })
+	}
+	err := g.Wait()
+	a.log.Info("stopped", zap.Error(err))
+	return err
+}
+
+// HTTPAddr、GRPCAddr、OpsAddr 是绑上了的地址；设置里的端口可以是 0。
+func (a *App) HTTPAddr() net.Addr { return a.listeners.http.Addr() }
+
+// GRPCAddr 见 HTTPAddr。
+func (a *App) GRPCAddr() net.Addr { return a.listeners.grpc.Addr() }
+
+// OpsAddr 见 HTTPAddr。
+func (a *App) OpsAddr() net.Addr { return a.listeners.ops.Addr() }
+
+func (a *App) assemble(ctx context.Context, cfg Config, version string) error {
 	tracers, flushTraces, err := ops.Tracing(ctx, "vega-controlplane", version)
 	if err != nil {
 		return err
 	}
-	defer flushTraces(context.WithoutCancel(ctx))
-	l, err := listen(cfg)
-	if err != nil {
+	a.onClose(func() error { return flushTraces(context.WithoutCancel(ctx)) })
+	if a.listeners, err = listen(cfg); err != nil {
 		return err
 	}
-	defer l.close()
-
+	a.onClose(a.listeners.close)
 	registry := ops.NewRegistry()
-	var ready atomic.Pointer[func(context.Context) error]
-	opsServer := serve(l.ops, ops.Handler(ops.Config{PProf: cfg.PProf, Ready: func(ctx context.Context) error {
-		if check := ready.Load(); check != nil {
-			return (*check)(ctx)
-		}
-		return errors.New("still starting")
-	}}, registry), log)
-	defer opsServer.Close()
-	log.Info("starting", zap.String("version", version), zap.Stringer("http", l.http.Addr()), zap.Stringer("grpc", l.grpc.Addr()), zap.Stringer("ops", l.ops.Addr()))
+	opsServer := serveOps(a.listeners.ops, ops.Handler(ops.Config{PProf: cfg.PProf, Ready: a.checkReady}, registry), a.log)
+	a.onClose(opsServer.Close)
+	a.log.Info("starting", zap.String("version", version), zap.Stringer("http", a.HTTPAddr()), zap.Stringer("grpc", a.GRPCAddr()), zap.Stringer("ops", a.OpsAddr()))
+	if cfg.plaintext() {
+		a.log.Warn("gRPC is plaintext, join token and upstream credentials included", zap.Stringer("grpc", a.GRPCAddr()))
+	}
 
-	creds, err := loadSecrets(cfg, log)
+	creds, err := loadSecrets(cfg, a.log)
 	if err != nil {
 		return err
 	}
-	db, err := openDatabase(ctx, cfg, creds, log)
+	db, err := openDatabase(ctx, cfg, creds, a.log)
 	if err != nil {
-		return stoppedOr(ctx, err)
+		return err
 	}
-	defer db.close()
+	a.onClose(db.close)
 
 	pushMetrics := push.NewMetrics(registry)
 	hub := push.NewHub(pushMetrics)
-	reloader := push.NewReloader(push.ReloaderConfig{}, push.ReloaderDeps{Source: source{db.store}, Hub: hub, Listen: db.store.Listen, Metrics: pushMetrics, Log: log})
-	fleet := push.NewFleet(push.FleetConfig{Replica: replicaName(cfg, l.grpc.Addr())}, push.FleetDeps{Store: db.store, Hub: hub, Metrics: pushMetrics, Log: log})
-	watch := push.NewService(push.ServiceConfig{}, push.ServiceDeps{Hub: hub, Fleet: fleet, Refresher: reloader, Metrics: pushMetrics, Log: log})
-	ingest := usage.New(usage.Config{}, usage.Deps{Store: db.store, Metrics: usage.NewMetrics(registry), Log: log})
+	reloader := push.NewReloader(push.ReloaderConfig{}, push.ReloaderDeps{Source: source{db.store}, Hub: hub, Listen: db.store.Listen, Metrics: pushMetrics, Log: a.log})
+	fleet := push.NewFleet(push.FleetConfig{Replica: replicaName(cfg, a.GRPCAddr())}, push.FleetDeps{Store: db.store, Hub: hub, Metrics: pushMetrics, Log: a.log})
+	watch := push.NewService(push.ServiceConfig{}, push.ServiceDeps{Hub: hub, Fleet: fleet, Refresher: reloader, Metrics: pushMetrics, Log: a.log})
+	ingest := usage.New(usage.Config{}, usage.Deps{Store: db.store, Metrics: usage.NewMetrics(registry), Log: a.log})
 
-	auth, err := nodeauth.New(nodeauth.Config{JoinToken: creds.joinToken}, log)
+	auth, err := nodeauth.New(nodeauth.Config{JoinToken: creds.joinToken}, a.log)
 	if err != nil {
 		return fmt.Errorf("guard gRPC: %w", err)
 	}
-	grpcServer := grpc.NewServer(append(push.ServerOptions(), l.grpcOption, grpc.ChainStreamInterceptor(auth.Stream()), grpc.ChainUnaryInterceptor(auth.Unary()),
-		grpc.MaxRecvMsgSize(16<<20))...)
+	grpcServer := grpc.NewServer(append(push.ServerOptions(), a.listeners.grpcOption, grpc.ConnectionTimeout(handshakeTimeout),
+		grpc.ChainStreamInterceptor(auth.Stream()), grpc.ChainUnaryInterceptor(auth.Unary()))...)
 	configv1.RegisterConfigServiceServer(grpcServer, watch)
 	usagev1.RegisterUsageServiceServer(grpcServer, ingest)
 
@@ -85,44 +129,34 @@ func Run(ctx context.Context, cfg Config, version string) error {
 		return fmt.Errorf("load console: %w", err)
 	}
 	api, err := adminapi.New(adminapi.Config{Token: creds.adminToken}, adminapi.Deps{
-		Store: db.store, Fleet: fleet, Usage: usage.NewReader(db.store, nil), Mint: db.store.Mint(), Log: log, Metrics: registry, Console: page})
+		Store: db.store, Fleet: fleet, Usage: usage.NewReader(db.store, nil), Mint: db.store.Mint(), Log: a.log, Metrics: registry, Console: page})
 	if err != nil {
 		return fmt.Errorf("make admin API: %w", err)
 	}
-	check := func(ctx context.Context) error { return readiness(ctx, db.store, hub) }
-	ready.Store(&check)
+	httpServer := newServer(otelhttp.NewHandler(api, "admin", otelhttp.WithTracerProvider(tracers)), a.log)
 
-	g, running := errgroup.WithContext(ctx)
-	g.Go(func() error { return reloader.Run(running) })
-	g.Go(func() error { return fleet.Run(running) })
-	g.Go(func() error { return ingest.Run(running) })
-	g.Go(func() error { return runGRPC(running, grpcServer, l.grpc) })
-	g.Go(func() error {
-		return runHTTP(running, newServer(otelhttp.NewHandler(api, "admin", otelhttp.WithTracerProvider(tracers)), log), l.http)
-	})
-	g.Go(func() error { return db.watch(running) })
-	err = g.Wait()
-	log.Info("stopped", zap.Error(err))
-	return stoppedOr(ctx, err)
-}
-
-// readiness 要数据库应答，并且已经编出过一版快照。
-func readiness(ctx context.Context, store *postgres.Store, hub *push.Hub) error {
-	if err := store.Ping(ctx); err != nil {
-		return errors.New("the database does not answer")
-	}
-	if hub.Head() == nil {
-		return errors.New("no configuration loaded yet")
+	a.ready.Store(&readiness{db.store, hub})
+	a.parts = []func(context.Context) error{reloader.Run, fleet.Run, ingest.Run, db.watch,
+		func(ctx context.Context) error { return runGRPC(ctx, grpcServer, a.listeners.grpc) },
+		func(ctx context.Context) error { return runHTTP(ctx, httpServer, a.listeners.http) },
 	}
 	return nil
 }
 
-// stoppedOr 在我们自己被要求停下之后不把连带的错误当错误。
-func stoppedOr(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return nil
+// onClose 记下停的时候要做的事；停不干净不是新的错误，只记一行。
+func (a *App) onClose(f func() error) {
+	a.closers = append(a.closers, func() {
+		if err := f(); err != nil && !errors.Is(err, net.ErrClosed) {
+			a.log.Warn("did not stop cleanly", zap.Error(err))
+		}
+	})
+}
+
+func (a *App) close() {
+	for i := len(a.closers) - 1; i >= 0; i-- {
+		a.closers[i]()
 	}
-	return err
+	_ = a.log.Sync()
 }
 
 func replicaName(cfg Config, grpcAddr net.Addr) string {
@@ -132,34 +166,5 @@ func replicaName(cfg Config, grpcAddr net.Addr) string {
 	return grpcAddr.String()
 }
 
-// runGRPC 服务到 ctx 结束；流由它们各自的主人结束，超过 5 秒的强行断开。
-func runGRPC(ctx context.Context, s *grpc.Server, l net.Listener) error {
-	failed := make(chan error, 1)
-	go func() { failed <- s.Serve(l) }()
-	select {
-	case err := <-failed:
-		return fmt.Errorf("serve gRPC: %w", err)
-	case <-ctx.Done():
-	}
-	hard := time.AfterFunc(5*time.Second, s.Stop)
-	defer hard.Stop()
-	s.GracefulStop()
-	return nil
-}
-
-// runHTTP 服务到 ctx 结束，再给在途的请求 15 秒（wait=true 最多 10 秒）。
-func runHTTP(ctx context.Context, s *http.Server, l net.Listener) error {
-	failed := make(chan error, 1)
-	go func() { failed <- s.Serve(l) }()
-	select {
-	case err := <-failed:
-		return fmt.Errorf("serve HTTP: %w", err)
-	case <-ctx.Done():
-	}
-	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 15*time.Second)
-	defer cancel()
-	if err := s.Shutdown(grace); err != nil {
-		return s.Close()
-	}
-	return nil
-}
+// handshakeTimeout 是一条连上而不说话的 gRPC 连接可以占多久；停下时也要等它，所以不能用缺省的两分钟。
+const handshakeTimeout = 5 * time.Second

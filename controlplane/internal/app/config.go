@@ -2,9 +2,12 @@ package app
 
 import (
 	"crypto/tls"
+	"crypto/x509"
+	"errors"
 	"fmt"
 	"net"
 	"net/url"
+	"os"
 
 	"go.uber.org/zap/zapcore"
 
@@ -25,8 +28,9 @@ type Config struct {
 	AdvertiseAddr string `env:"VEGA_ADVERTISE_ADDR"`
 	PublicAPIURL  string `env:"VEGA_PUBLIC_API_URL"`
 
-	GRPCTLSCert  string `env:"VEGA_GRPC_TLS_CERT"`
-	GRPCTLSKey   string `env:"VEGA_GRPC_TLS_KEY"`
+	GRPCTLSCert string `env:"VEGA_GRPC_TLS_CERT"`
+	GRPCTLSKey  string `env:"VEGA_GRPC_TLS_KEY"`
+	// GRPCTLSCA 有值时，节点必须出示它签发的证书。
 	GRPCTLSCA    string `env:"VEGA_GRPC_TLS_CA"`
 	GRPCInsecure bool   `env:"VEGA_GRPC_INSECURE"`
 	HTTPTLSCert  string `env:"VEGA_HTTP_TLS_CERT"`
@@ -46,45 +50,71 @@ func FromEnv(environ []string) (Config, error) {
 	return cfg, cfg.check()
 }
 
+// check 按次序看各项，因此同样的错总是点同一个名字。
 func (c *Config) check() error {
-	for name, addr := range map[string]string{"VEGA_HTTP_ADDR": c.HTTPAddr, "VEGA_GRPC_ADDR": c.GRPCAddr, "VEGA_OPS_ADDR": c.OpsAddr} {
-		if _, _, err := net.SplitHostPort(addr); err != nil {
-			return fmt.Errorf("%s: %q is not host:port", name, addr)
+	for _, check := range []func() error{c.checkAddresses, c.checkURLs, c.checkTLS, c.checkSecrets} {
+		if err := check(); err != nil {
+			return err
 		}
 	}
+	return nil
+}
+
+func (c *Config) checkAddresses() error {
+	for _, a := range []struct{ name, addr string }{
+		{"VEGA_HTTP_ADDR", c.HTTPAddr}, {"VEGA_GRPC_ADDR", c.GRPCAddr}, {"VEGA_OPS_ADDR", c.OpsAddr}} {
+		if _, _, err := net.SplitHostPort(a.addr); err != nil {
+			return fmt.Errorf("%s: %q is not host:port", a.name, a.addr)
+		}
+	}
+	if host, _, err := net.SplitHostPort(c.AdvertiseAddr); c.AdvertiseAddr != "" && (err != nil || host == "") {
+		return fmt.Errorf("VEGA_ADVERTISE_ADDR: %q is not host:port", c.AdvertiseAddr)
+	}
+	return nil
+}
+
+func (c *Config) checkURLs() error {
 	if c.DatabaseURL != "" {
 		if u, err := url.Parse(c.DatabaseURL); err != nil || (u.Scheme != "postgres" && u.Scheme != "postgresql") {
-			return fmt.Errorf("VEGA_DATABASE_URL: must look like postgres://user:password@host:5432/database")
+			return errors.New("VEGA_DATABASE_URL: must look like postgres://user:password@host:5432/database")
 		}
-	}
-	if c.AdminToken != "" && len(c.AdminToken) < 32 {
-		return fmt.Errorf("VEGA_ADMIN_TOKEN: must have at least 32 characters")
-	}
-	if c.JoinToken != "" && len(c.JoinToken) < 16 {
-		return fmt.Errorf("VEGA_JOIN_TOKEN: must have at least 16 characters")
 	}
 	if c.PublicAPIURL != "" {
-		if u, err := url.Parse(c.PublicAPIURL); err != nil || u.Host == "" {
-			return fmt.Errorf("VEGA_PUBLIC_API_URL: must be an absolute URL such as https://llm.example.com")
+		if u, err := url.Parse(c.PublicAPIURL); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+			return errors.New("VEGA_PUBLIC_API_URL: must be an absolute URL such as https://llm.example.com")
 		}
 	}
-	for pair, missing := range map[string]bool{
-		"VEGA_GRPC_TLS_CERT and VEGA_GRPC_TLS_KEY": (c.GRPCTLSCert == "") != (c.GRPCTLSKey == ""),
-		"VEGA_HTTP_TLS_CERT and VEGA_HTTP_TLS_KEY": (c.HTTPTLSCert == "") != (c.HTTPTLSKey == ""),
-	} {
-		if missing {
-			return fmt.Errorf("%s: set both or neither", pair)
-		}
-	}
-	if c.GRPCTLSCert == "" && !c.GRPCInsecure && !loopback(c.GRPCAddr) {
+	return nil
+}
+
+func (c *Config) checkTLS() error {
+	switch {
+	case (c.GRPCTLSCert == "") != (c.GRPCTLSKey == ""):
+		return errors.New("VEGA_GRPC_TLS_CERT and VEGA_GRPC_TLS_KEY: set both or neither")
+	case (c.HTTPTLSCert == "") != (c.HTTPTLSKey == ""):
+		return errors.New("VEGA_HTTP_TLS_CERT and VEGA_HTTP_TLS_KEY: set both or neither")
+	case c.GRPCTLSCA != "" && c.GRPCTLSCert == "":
+		return errors.New("VEGA_GRPC_TLS_CA: needs VEGA_GRPC_TLS_CERT and VEGA_GRPC_TLS_KEY; it is what node certificates are verified against")
+	case c.plaintext() && !c.GRPCInsecure:
 		return fmt.Errorf("VEGA_GRPC_ADDR: %s is not a loopback address: set VEGA_GRPC_TLS_CERT and VEGA_GRPC_TLS_KEY, "+
 			"or VEGA_GRPC_INSECURE=true to accept plaintext, or listen on 127.0.0.1:9090", c.GRPCAddr)
 	}
-	if c.JoinToken == "" && !(c.DatabaseURL == "" && loopback(c.GRPCAddr)) {
-		return fmt.Errorf("VEGA_JOIN_TOKEN: must be set (the same on every control plane and data plane); make one with: openssl rand -hex 32")
-	}
-	if c.MasterKey == "" && c.DatabaseURL != "" {
-		return fmt.Errorf("VEGA_MASTER_KEY: must be set when VEGA_DATABASE_URL is (it encrypts upstream credentials); make one with: openssl rand -hex 32")
+	return nil
+}
+
+// plaintext 说 gRPC 是不是以明文走出本机。
+func (c *Config) plaintext() bool { return c.GRPCTLSCert == "" && !loopback(c.GRPCAddr) }
+
+func (c *Config) checkSecrets() error {
+	switch {
+	case c.AdminToken != "" && len(c.AdminToken) < 32:
+		return errors.New("VEGA_ADMIN_TOKEN: must have at least 32 characters")
+	case c.JoinToken != "" && len(c.JoinToken) < 16:
+		return errors.New("VEGA_JOIN_TOKEN: must have at least 16 characters")
+	case c.JoinToken == "" && (c.DatabaseURL != "" || !loopback(c.GRPCAddr)):
+		return errors.New("VEGA_JOIN_TOKEN: must be set (the same on every control plane and data plane); make one with: openssl rand -hex 32")
+	case c.MasterKey == "" && c.DatabaseURL != "":
+		return errors.New("VEGA_MASTER_KEY: must be set when VEGA_DATABASE_URL is (it encrypts upstream credentials); make one with: openssl rand -hex 32")
 	}
 	return nil
 }
@@ -112,4 +142,20 @@ func loadTLS(certVar, cert, key string) (*tls.Config, error) {
 		return nil, fmt.Errorf("%s: %w", certVar, err)
 	}
 	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, nil
+}
+
+// requireClients 让 t 只收 caFile 签发的客户端证书；caFile 为空则不要证书，认加入令牌。
+func requireClients(t *tls.Config, caFile string) error {
+	if t == nil || caFile == "" {
+		return nil
+	}
+	pem, err := os.ReadFile(caFile)
+	if err != nil {
+		return fmt.Errorf("VEGA_GRPC_TLS_CA: %w", err)
+	}
+	t.ClientCAs, t.ClientAuth = x509.NewCertPool(), tls.RequireAndVerifyClientCert
+	if !t.ClientCAs.AppendCertsFromPEM(pem) {
+		return fmt.Errorf("VEGA_GRPC_TLS_CA: %s holds no PEM certificate", caFile)
+	}
+	return nil
 }

@@ -19,30 +19,29 @@ import (
 type database struct {
 	store  *postgres.Store
 	server *embedded.Server // nil 即用户自己的数据库
-	log    *zap.Logger
 }
 
 func openDatabase(ctx context.Context, cfg Config, creds secrets, log *zap.Logger) (*database, error) {
-	db := &database{log: log}
-	url := cfg.DatabaseURL
-	if url == "" {
-		server, err := embedded.Start(ctx, embedded.Config{DataDir: filepath.Join(cfg.DataDir, "database"), Durable: true, Logger: log.Named("postgres")})
-		if err != nil {
-			return nil, fmt.Errorf("start embedded PostgreSQL: %w", err)
-		}
-		db.server, url = server, server.URL()
-	}
-	store, err := postgres.Connect(ctx, url, log)
-	if err != nil {
-		db.close()
-		return nil, fmt.Errorf("open database: %w", err)
-	}
-	db.store = store
-	if err := store.Unlock(ctx, creds.keyring); err != nil {
-		db.close()
-		return nil, err
+	db := &database{}
+	if err := db.open(ctx, cfg, creds, log); err != nil {
+		return nil, errors.Join(err, db.close())
 	}
 	return db, nil
+}
+
+func (db *database) open(ctx context.Context, cfg Config, creds secrets, log *zap.Logger) (err error) {
+	url := cfg.DatabaseURL
+	if url == "" {
+		db.server, err = embedded.Start(ctx, embedded.Config{DataDir: filepath.Join(cfg.DataDir, "database"), Durable: true, Logger: log.Named("postgres")})
+		if err != nil {
+			return err
+		}
+		url = db.server.URL()
+	}
+	if db.store, err = postgres.Connect(ctx, url, log); err != nil {
+		return fmt.Errorf("open database: %w", err)
+	}
+	return db.store.Unlock(ctx, creds.keyring)
 }
 
 // watch 守到 ctx 结束，或内嵌的服务器自己死了。
@@ -58,18 +57,16 @@ func (db *database) watch(ctx context.Context) error {
 	}
 }
 
-func (db *database) close() {
+func (db *database) close() error {
 	if db.store != nil {
 		db.store.Close()
 	}
 	if db.server == nil {
-		return
+		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	if err := db.server.Stop(ctx); err != nil {
-		db.log.Error("embedded PostgreSQL did not stop cleanly", zap.Error(err))
-	}
+	return db.server.Stop(ctx)
 }
 
 // source 把存储与编快照拼成 push 要的真相。

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/vega-gateway/vega/controlplane/internal/seal"
 )
@@ -28,11 +29,19 @@ func InitSecrets(dir string) error {
 	if err != nil {
 		return err
 	}
-	pgpass := filepath.Join(dir, "pgpass")
-	if _, err := os.Stat(pgpass); !errors.Is(err, fs.ErrNotExist) {
-		return err
+	return writePGPass(filepath.Join(dir, "pgpass"), password)
+}
+
+// writePGPass 给 libpq 一行登录用的口令；已经写着这个口令的留着，写到一半被杀的那次留下的重写。
+func writePGPass(path, password string) error {
+	have, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("read pgpass: %w", err)
 	}
-	if err := os.WriteFile(pgpass, []byte("*:*:*:vega:"+password+"\n"), 0o600); err != nil {
+	if strings.Contains(string(have), ":"+password+"\n") {
+		return nil
+	}
+	if err := os.WriteFile(path, []byte("*:*:*:vega:"+password+"\n"), 0o600); err != nil {
 		return fmt.Errorf("write pgpass: %w", err)
 	}
 	return nil

@@ -5,10 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
-	"time"
 
-	"go.uber.org/zap"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 )
@@ -19,27 +16,32 @@ type listeners struct {
 	grpcOption      grpc.ServerOption
 }
 
-func listen(cfg Config) (l *listeners, err error) {
-	l = &listeners{}
-	defer func() {
-		if err != nil {
-			l.close()
-		}
-	}()
+func listen(cfg Config) (*listeners, error) {
+	l := &listeners{}
+	if err := l.bind(cfg); err != nil {
+		return nil, errors.Join(err, l.close())
+	}
+	return l, nil
+}
+
+func (l *listeners) bind(cfg Config) error {
 	httpTLS, err := loadTLS("VEGA_HTTP_TLS_CERT", cfg.HTTPTLSCert, cfg.HTTPTLSKey)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	grpcTLS, err := loadTLS("VEGA_GRPC_TLS_CERT", cfg.GRPCTLSCert, cfg.GRPCTLSKey)
 	if err != nil {
-		return nil, err
+		return err
+	}
+	if err := requireClients(grpcTLS, cfg.GRPCTLSCA); err != nil {
+		return err
 	}
 	for _, b := range []struct {
 		variable, addr string
 		into           *net.Listener
 	}{{"VEGA_HTTP_ADDR", cfg.HTTPAddr, &l.http}, {"VEGA_GRPC_ADDR", cfg.GRPCAddr, &l.grpc}, {"VEGA_OPS_ADDR", cfg.OpsAddr, &l.ops}} {
 		if *b.into, err = net.Listen("tcp", b.addr); err != nil {
-			return nil, fmt.Errorf("%s: %w", b.variable, err)
+			return fmt.Errorf("%s: %w", b.variable, err)
 		}
 	}
 	if httpTLS != nil {
@@ -50,29 +52,15 @@ func listen(cfg Config) (l *listeners, err error) {
 	if grpcTLS != nil {
 		l.grpcOption = grpc.Creds(credentials.NewTLS(grpcTLS))
 	}
-	return l, nil
+	return nil
 }
 
-func (l *listeners) close() {
+func (l *listeners) close() error {
+	var errs []error
 	for _, one := range []net.Listener{l.http, l.grpc, l.ops} {
 		if one != nil {
-			one.Close()
+			errs = append(errs, one.Close())
 		}
 	}
-}
-
-func newServer(h http.Handler, log *zap.Logger) *http.Server {
-	return &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
-		ErrorLog: zap.NewStdLog(log.Named("http"))}
-}
-
-// serve 在后台服务，供早起晚停的运维监听用。
-func serve(l net.Listener, h http.Handler, log *zap.Logger) *http.Server {
-	s := newServer(h, log)
-	go func() {
-		if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			log.Error("ops listener ended", zap.Error(err))
-		}
-	}()
-	return s
+	return errors.Join(errs...)
 }

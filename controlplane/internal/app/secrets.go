@@ -2,6 +2,7 @@ package app
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 
 	"go.uber.org/zap"
@@ -16,6 +17,12 @@ type secrets struct {
 }
 
 func loadSecrets(cfg Config, log *zap.Logger) (secrets, error) {
+	// 样样都由设置给出时，数据目录用不着，也就不必可写。
+	if cfg.AdminToken == "" || cfg.JoinToken == "" || cfg.MasterKey == "" || cfg.DatabaseURL == "" {
+		if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
+			return secrets{}, fmt.Errorf("VEGA_DATA_DIR: %w", err)
+		}
+	}
 	warn := func(message string) { log.Warn(message) }
 	c := secrets{adminToken: cfg.AdminToken, joinToken: cfg.JoinToken}
 	var err error

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"net/url"
 	"reflect"
 	"slices"
 	"strings"
@@ -111,9 +110,7 @@ func serverFace(c *Catalog, name string) map[string]any {
 	}
 	tree := face(s)
 	if p, ok := tree["proxy_url"].(string); ok {
-		if u, err := url.Parse(p); err == nil {
-			tree["proxy_url"] = u.Redacted()
-		}
+		tree["proxy_url"] = proxyFace{p, hideProxyPassword(p)}
 	}
 	if cred := c.Credentials[name]; cred != nil {
 		tree["api_key"] = credentialFace{cred.ID, "…" + cred.Hint}

@@ -47,6 +47,14 @@ func (e *editor) putServer(d ServerDoc) {
 		// 同名的旧 server 留下的凭证不归这个新来的：只有回滚能认领它。
 		delete(e.next.Credentials, d.Name)
 	}
+	if hidesPassword(d.ProxyURL) {
+		if !exists || !sameProxy(old.ProxyURL, d.ProxyURL) {
+			e.conflicts = append(e.conflicts, Finding{Ref: Ref{Kind: KindServer, Name: d.Name}, Field: "proxy_url",
+				Message: "the password " + hiddenPassword + " stands for a stored one, and none is stored for this proxy and user; write the password"})
+			return
+		}
+		d.ProxyURL = old.ProxyURL
+	}
 	if !exists || !sameSpec(old.ServerSpec, d.ServerSpec) {
 		e.next.Servers[d.Name] = &Server{ServerSpec: d.ServerSpec}
 	}

@@ -12,7 +12,7 @@ func sameSpec[T any](a, b T) bool { return reflect.DeepEqual(a, b) }
 func (c *Catalog) Export() *Document {
 	d := &Document{Servers: []ServerDoc{}, Models: []ModelDoc{}, Apps: []AppDoc{}}
 	for _, s := range sorted(c.Servers) {
-		d.Servers = append(d.Servers, ServerDoc{ServerSpec: s.ServerSpec})
+		d.Servers = append(d.Servers, ServerDoc{ServerSpec: s.public()})
 	}
 	for _, m := range sorted(c.Models) {
 		d.Models = append(d.Models, ModelDoc{ModelSpec: m.ModelSpec})

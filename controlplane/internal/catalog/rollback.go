@@ -34,8 +34,12 @@ func Rollback(cur, past *Catalog) *Catalog {
 func (e *editor) restoreObjects(past *Catalog) {
 	clear(e.next.Servers)
 	for name, s := range past.Servers {
-		e.next.Servers[name] = &Server{ServerSpec: s.ServerSpec}
-		if now := e.cur.Servers[name]; now != nil && sameSpec(now.ServerSpec, s.ServerSpec) {
+		spec, now := s.ServerSpec, e.cur.Servers[name]
+		if now != nil && sameProxy(now.ProxyURL, spec.ProxyURL) {
+			spec.ProxyURL = now.ProxyURL // 代理的口令也是凭证：保持现在的
+		}
+		e.next.Servers[name] = &Server{ServerSpec: spec}
+		if now != nil && sameSpec(now.ServerSpec, spec) {
 			e.next.Servers[name] = now
 		}
 	}

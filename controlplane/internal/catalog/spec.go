@@ -16,7 +16,7 @@ type ServerSpec struct {
 	Headers      map[string]string `json:"headers"`
 	// CAPEM 是验证上游证书用的 PEM 文本；空则用系统的。
 	CAPEM string `json:"ca_pem,omitempty"`
-	// ProxyURL 是出站代理；空则直连。
+	// ProxyURL 是出站代理；空则直连。里面可以有口令，给人看时须经 public。
 	ProxyURL string `json:"proxy_url,omitempty"`
 }
 
@@ -89,6 +89,11 @@ func (m *ModelSpec) normalise() {
 	}
 	if m.Fallbacks == nil {
 		m.Fallbacks = []string{}
+	}
+	for i := range m.Targets {
+		if m.Targets[i].UpstreamModel == "" { // 缺席即与公开名相同
+			m.Targets[i].UpstreamModel = m.Name
+		}
 	}
 }
 

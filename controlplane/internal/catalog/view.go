@@ -38,7 +38,7 @@ func (c *Catalog) ServerView(name string) (ServerView, bool) {
 	if !ok {
 		return ServerView{}, false
 	}
-	v := ServerView{ServerSpec: s.ServerSpec, Version: s.Version}
+	v := ServerView{ServerSpec: s.public(), Version: s.Version}
 	if cred, ok := c.Credentials[name]; ok {
 		v.HasAPIKey, v.APIKeyHint = true, cred.Hint
 	}

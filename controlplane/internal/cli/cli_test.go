@@ -3,6 +3,7 @@ package cli_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -33,13 +34,16 @@ func TestMain(m *testing.M) {
 }
 
 // fleet 在等的时候照稿作答，其余不会被问到。
-type fleet struct{ outcome push.Outcome }
+type fleet struct {
+	outcome push.Outcome
+	err     error
+}
 
 func (*fleet) Nodes(context.Context) ([]push.Node, error) { return nil, nil }
 func (*fleet) Forget(context.Context, string) error       { return nil }
 func (*fleet) Drain(context.Context, string) error        { return nil }
 func (f *fleet) WaitApplied(context.Context, uint64, time.Duration) (push.Outcome, error) {
-	return f.outcome, nil
+	return f.outcome, f.err
 }
 
 type noUsage struct{}
@@ -243,6 +247,11 @@ func TestApply_WaitExitsWith3UnlessEveryNodeApplied(t *testing.T) {
 	out, errs, code := s.apply(file, cli.ApplyOptions{Wait: true})
 	if code != cli.ExitIncomplete || !strings.Contains(out, "n1    rejected: out of memory\nn2    no answer yet\n") || !strings.Contains(errs, "not every node") {
 		t.Fatalf("%d %s%s", code, out, errs)
+	}
+	s.fleet.err = errors.New("shutting down")
+	out, _, code = s.apply(file, cli.ApplyOptions{Wait: true})
+	if code != cli.ExitIncomplete || !strings.Contains(out, "could not tell") {
+		t.Fatalf("unknown is not a success: %d %s", code, out)
 	}
 }
 

@@ -60,6 +60,9 @@ type Result struct {
 	Pending []string `json:"pending"`
 }
 
+// unknown 说服务端没能说出谁换上了。
+func (r Result) unknown() bool { return r.Applied == nil && r.Rejected == nil && r.Pending == nil }
+
 // Apply 应用一份 JSON 文档。被拒时错误是 *vegaerr.Error，Problems 逐处列出。
 func (c *Client) Apply(ctx context.Context, document []byte, o ApplyOptions) (Result, error) {
 	q := url.Values{}

@@ -40,7 +40,7 @@ func printResult(w io.Writer, r Result, waited bool) error {
 }
 
 func printRollout(b *bytes.Buffer, r Result) {
-	if r.Applied == nil && r.Rejected == nil && r.Pending == nil {
+	if r.unknown() {
 		fmt.Fprintln(b, "\nthe control plane could not tell which nodes applied it; see GET /api/v1/nodes")
 		return
 	}

@@ -17,7 +17,7 @@ const (
 )
 
 // errIncomplete 不带更多的话：名单已经写出来了。
-var errIncomplete = errors.New("written, but not every node has applied it")
+var errIncomplete = errors.New("written, but not every node is known to have applied it")
 
 // Streams 是动词读写的地方。
 type Streams struct {
@@ -42,7 +42,7 @@ func Apply(ctx context.Context, environ []string, s Streams, file string, o Appl
 	if err := printResult(s.Out, r, o.Wait); err != nil {
 		return err
 	}
-	if len(r.Rejected)+len(r.Pending) > 0 {
+	if len(r.Rejected)+len(r.Pending) > 0 || o.Wait && !o.DryRun && r.unknown() {
 		return errIncomplete
 	}
 	return nil

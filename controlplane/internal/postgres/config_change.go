@@ -134,10 +134,14 @@ func (s *Store) write(ctx context.Context, q *sqlcgen.Queries, r revision, p pla
 	if err != nil {
 		return "", fmt.Errorf("record revision: %w", err)
 	}
+	stored, err := s.vault.sealSpecs(p.delta)
+	if err != nil {
+		return "", err
+	}
 	for _, step := range []func(context.Context, *sqlcgen.Queries, catalog.Delta) error{
 		r.writeObjects, r.writeKeys, s.writeCredentials, r.writeHistory,
 	} {
-		if err := step(ctx, q, p.delta); err != nil {
+		if err := step(ctx, q, stored); err != nil {
 			return "", err
 		}
 	}

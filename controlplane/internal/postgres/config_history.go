@@ -43,7 +43,7 @@ func (s *Store) LoadAt(ctx context.Context, revision uint64) (c *catalog.Catalog
 				return fmt.Errorf("read revision: %w", err)
 			}
 		}
-		c, err = loadAt(ctx, q, revision)
+		c, err = s.vault.loadAt(ctx, q, revision)
 		return err
 	})
 	return c, configErr(err)
@@ -53,7 +53,7 @@ func noRevision(n uint64) error {
 	return vegaerr.New(vegaerr.NotFound, "", "revision %d does not exist", n)
 }
 
-func loadAt(ctx context.Context, q *sqlcgen.Queries, revision uint64) (*catalog.Catalog, error) {
+func (v vault) loadAt(ctx context.Context, q *sqlcgen.Queries, revision uint64) (*catalog.Catalog, error) {
 	rows, err := q.ListHistoryAt(ctx, int64(revision))
 	if err != nil {
 		return nil, fmt.Errorf("list history: %w", err)
@@ -72,7 +72,7 @@ func loadAt(ctx context.Context, q *sqlcgen.Queries, revision uint64) (*catalog.
 			err = json.Unmarshal(row.Spec, &r)
 			c.Credentials[row.Name] = &catalog.Credential{ID: r.ID, Hint: r.Hint}
 		default:
-			err = addObject(c, row.Kind, row.Name, row.Spec, row.Revision)
+			err = v.addObject(c, row.Kind, row.Name, row.Spec, row.Revision)
 		}
 		if err != nil {
 			return nil, vegaerr.Wrap(err, vegaerr.Internal, "", "the history of %s %q cannot be read", row.Kind, row.Name)

@@ -69,7 +69,7 @@ func (s *Store) load(ctx context.Context, q *sqlcgen.Queries, revision uint64) (
 		return nil, fmt.Errorf("list objects: %w", err)
 	}
 	for _, o := range objects {
-		if err := addObject(c, o.Kind, o.Name, o.Spec, o.Version); err != nil {
+		if err := s.vault.addObject(c, o.Kind, o.Name, o.Spec, o.Version); err != nil {
 			return nil, err
 		}
 	}
@@ -96,20 +96,22 @@ func (s *Store) load(ctx context.Context, q *sqlcgen.Queries, revision uint64) (
 	return c, nil
 }
 
-func addObject(c *catalog.Catalog, kind, name string, spec []byte, version int64) error {
-	v := uint64(version)
+func (v vault) addObject(c *catalog.Catalog, kind, name string, spec []byte, version int64) error {
+	at := uint64(version)
 	var err error
 	switch catalog.Kind(kind) {
 	case catalog.KindServer:
-		o := &catalog.Server{Version: v}
-		err = json.Unmarshal(spec, &o.ServerSpec)
+		o := &catalog.Server{Version: at}
+		if err = json.Unmarshal(spec, &o.ServerSpec); err == nil {
+			err = v.openSpec(&o.ServerSpec)
+		}
 		c.Servers[name] = o
 	case catalog.KindModel:
-		o := &catalog.Model{Version: v}
+		o := &catalog.Model{Version: at}
 		err = json.Unmarshal(spec, &o.ModelSpec)
 		c.Models[name] = o
 	case catalog.KindApp:
-		o := &catalog.App{Version: v}
+		o := &catalog.App{Version: at}
 		err = json.Unmarshal(spec, &o.AppSpec)
 		c.Apps[name] = o
 	}

@@ -193,6 +193,12 @@ func TestConfig_DatabaseHoldsNoPlainSecret(t *testing.T) {
 	s, url := openConfig(t)
 	applyDoc(t, s, demo, catalog.ApplyOptions{})
 	applyDoc(t, s, strings.Replace(demo, "sk-upstream-plain-0123", "sk-replaced-plain-4567", 1), catalog.ApplyOptions{})
+	const proxy = "http://me:proxy%2Dplain*0123@proxy:3128" // 不是规范的写法：读回来也要一字不差
+	applyDoc(t, s, strings.Replace(demo, `"api_key"`, `"proxy_url": "`+proxy+`", "api_key"`, 1), catalog.ApplyOptions{})
+	past, err := s.LoadAt(t.Context(), 3)
+	if err != nil || past.Servers["gpu-1"].ProxyURL != proxy || load(t, s).Servers["gpu-1"].ProxyURL != proxy {
+		t.Errorf("the proxy does not read back: %v", err)
+	}
 	conn := sqlConn(t, url)
 	for _, table := range []string{"installation", "revisions", "objects", "object_history", "keys", "server_credentials"} {
 		rows, err := conn.Query(t.Context(), "SELECT t::text FROM "+table+" t")
@@ -206,7 +212,7 @@ func TestConfig_DatabaseHoldsNoPlainSecret(t *testing.T) {
 				t.Fatal(err)
 			}
 			seen++
-			for _, secret := range []string{"sk-upstream-plain", "sk-replaced-plain", fixed[:20]} {
+			for _, secret := range []string{"sk-upstream-plain", "sk-replaced-plain", "0123@proxy", fixed[:20]} {
 				if strings.Contains(text, secret) || strings.Contains(text, fmt.Sprintf("%x", secret)) {
 					t.Errorf("%s holds %s: %s", table, secret, text)
 				}

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -21,14 +22,28 @@ type Store struct {
 	last atomic.Pointer[loaded]
 }
 
-// Open 连上 url 所指的数据库并确认它应答；maxConns 为 0 用 pgx 的缺省。结构由 Migrate 另行保证。
+const (
+	// defaultConns 够几个等锁的写与几十个节点的入账同时进行；pgx 的缺省在小机器上只有 4。
+	defaultConns = 16
+	// idleInTransaction 让断了网的副本不能一直握着 config_head 的锁：对端不在了，PostgreSQL 自己未必知道。
+	idleInTransaction = "30s"
+)
+
+// Open 连上 url 所指的数据库并确认它应答；maxConns 为 0 用 url 里的 pool_max_conns，也没有则 16。结构由 Migrate 另行保证。
 func Open(ctx context.Context, url string, maxConns int32) (*Store, error) {
 	cfg, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		return nil, fmt.Errorf("parse database URL: %w", err)
 	}
-	if maxConns > 0 {
+	switch {
+	case maxConns > 0:
 		cfg.MaxConns = maxConns
+	case !strings.Contains(url, "pool_max_conns="):
+		cfg.MaxConns = defaultConns
+	}
+	const setting = "idle_in_transaction_session_timeout"
+	if params := cfg.ConnConfig.RuntimeParams; params[setting] == "" {
+		params[setting] = idleInTransaction
 	}
 	cfg.HealthCheckPeriod = 5 * time.Second
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)

@@ -141,10 +141,8 @@ func (f *Fleet) connect(h *configv1.Hello, now time.Time) (*session, error) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	select {
-	case <-f.stopping:
+	if f.isStopping() {
 		return nil, errStopping()
-	default:
 	}
 	if old := f.sessions[s.node.ID]; old != nil {
 		old.close(vegaerr.New(vegaerr.Conflict, "replaced", "a newer stream of node %q replaced this one", s.node.ID))
@@ -229,6 +227,15 @@ func (f *Fleet) local() (map[string]Node, <-chan struct{}) {
 }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+
+func (f *Fleet) isStopping() bool {
+	select {
+	case <-f.stopping:
+		return true
+	default:
+		return false
+	}
+}
 
 func errStopping() error {
 	return vegaerr.New(vegaerr.Unavailable, "", "this control plane is shutting down; connect to another")

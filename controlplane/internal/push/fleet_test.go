@@ -74,6 +74,50 @@ func TestFleet_WaitAppliedAnswersAtTheLastAckAtANackAndAtTheTimeout(t *testing.T
 	}
 }
 
+func TestFleet_StopEndsAWaitWithoutPretending(t *testing.T) {
+	r := startReplica(t, "a", newMemory(), &source{cur: snap(1, 10)}, push.ServiceConfig{})
+	connect(t, r, "n1", 1, 0, "").next() // 不确认
+	answer := make(chan error, 1)
+	go func() {
+		_, err := r.fleet.WaitApplied(context.Background(), 1, 10*time.Second)
+		answer <- err
+	}()
+	time.Sleep(100 * time.Millisecond)
+	began := time.Now()
+	r.stop()
+	if err := <-answer; vegaerr.CodeOf(err) != vegaerr.Unavailable {
+		t.Errorf("the wait answered %v", err)
+	}
+	if took := time.Since(began); took > 2*time.Second {
+		t.Errorf("took %s to end", took)
+	}
+}
+
+func TestFleet_WaitAppliedBelievesTheNewerStreamOfAMovedNode(t *testing.T) {
+	store := newMemory()
+	r := startReplica(t, "a", store, &source{cur: snap(1, 10)}, push.ServiceConfig{})
+	connect(t, r, "n1", 1, 0, "").next() // 半开的旧流：不会再有消息
+	eventually(t, func() bool { return len(listed(t, r)) == 1 })
+	moved := push.Node{ID: "n1", Epoch: 1, Connected: true, ConnectedAt: time.Now().Add(time.Second), AppliedRevision: 1}
+	if _, err := store.SaveNodes(t.Context(), "b", []push.Report{{Node: moved, Session: 42}}); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	out, err := r.fleet.WaitApplied(t.Context(), 1, 5*time.Second)
+	if err != nil || len(out.Applied) != 1 || time.Since(began) > 2*time.Second {
+		t.Errorf("%+v %v after %s", out, err, time.Since(began))
+	}
+}
+
+func listed(t *testing.T, r *replica) []push.Node {
+	t.Helper()
+	nodes, err := r.fleet.Nodes(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return nodes
+}
+
 func TestFleet_StopEndsStreamsAndMarksNodesDisconnected(t *testing.T) {
 	store := newMemory()
 	r := startReplica(t, "a", store, &source{cur: snap(1, 10)}, push.ServiceConfig{})

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Node 是 GET /nodes 的一行：一个数据面节点此刻的样子。时刻都是数据库的钟。
+// Node 是 GET /nodes 的一行：一个数据面节点此刻的样子。
 type Node struct {
 	ID      string
 	Epoch   uint64
@@ -14,9 +14,10 @@ type Node struct {
 	Replica string
 	// Connected 为真当且仅当流还在且 LastSeen 不早于 10 秒前。
 	Connected bool
-	// ConnectedAt 是这条流建立的时刻。
+	// ConnectedAt 是这条流建立的时刻，用的是握着它的副本的钟。
 	ConnectedAt time.Time
-	LastSeen    time.Time
+	// LastSeen 是最后一条消息到来的时刻，用的是数据库的钟。
+	LastSeen time.Time
 
 	AppliedRevision uint64
 	AppliedDigest   []byte

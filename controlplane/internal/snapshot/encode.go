@@ -41,6 +41,6 @@ func compress(raw []byte) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make zstd encoder: %w", err)
 	}
-	defer w.Close()
+	defer func() { _ = w.Close() }()
 	return w.EncodeAll(raw, make([]byte, 0, len(raw)/2)), nil
 }

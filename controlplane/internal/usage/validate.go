@@ -16,6 +16,8 @@ const (
 	maxNumber = 1 << 40
 	// 费用的单位小，放宽到约九百万货币单位一次调用。
 	maxCost = 1 << 53
+	// maxGapTotal 比单条记录的上限大得多：一个洞可以盖住一个节点一生的总数。
+	maxGapTotal = 1 << 60
 )
 
 func checkHello(h *usagev1.Hello) error {
@@ -70,7 +72,7 @@ func checkGap(seq uint64, g *usagev1.Gap) error {
 		return fmt.Errorf("gap to %d is not valid", g.GetLastSeq())
 	}
 	for name, n := range totalsOf(g.GetTotals()).Columns() {
-		if err := inRange(name, n, maxCost); err != nil {
+		if err := inRange(name, n, maxGapTotal); err != nil {
 			return err
 		}
 	}

@@ -714,7 +714,7 @@ type Server struct {
 	// HasApiKey 是否存有上游凭证
 	HasApiKey *bool `json:"has_api_key,omitempty"`
 
-	// Headers 加在每个上游请求上的头
+	// Headers 加在每个上游请求上的头；原样存下、原样给出，凭证请写在 api_key
 	//
 	// Example: {"X-Team":"infra"}
 	Headers *map[string]string `json:"headers,omitempty"`
@@ -733,7 +733,9 @@ type Server struct {
 	// Provider 线上方言
 	Provider *ServerProvider `json:"provider,omitempty"`
 
-	// ProxyUrl 出站代理（http、https、socks5）；缺席则直连
+	// ProxyUrl 出站代理（http、https、socks5）；缺席则直连。地址里的口令从不给出，显示为 xxxxx；把 xxxxx 放回来即沿用所存的
+	//
+	// Example: http://user:xxxxx@proxy:3128
 	ProxyUrl *string `json:"proxy_url,omitempty"`
 
 	// Queue 等待队列

@@ -23,7 +23,7 @@ func lend(cmd *exec.Cmd, dirs []string) (names []string, closeAll func(), err er
 			f.Close()
 		}
 	}
-	if _, err := os.Stat("/proc/self/fd"); err != nil {
+	if !procMounted() {
 		return dirs, closeAll, nil
 	}
 	for _, dir := range dirs {
@@ -36,6 +36,11 @@ func lend(cmd *exec.Cmd, dirs []string) (names []string, closeAll func(), err er
 		cmd.ExtraFiles = append(cmd.ExtraFiles, f)
 	}
 	return names, closeAll, nil
+}
+
+func procMounted() bool {
+	_, err := os.Stat("/proc/self/fd")
+	return err == nil
 }
 
 // identify 判断 pid 是不是这个簇的 postmaster。命令行人人可读，先看它上面的标记；

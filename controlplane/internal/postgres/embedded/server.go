@@ -136,7 +136,7 @@ func (s *Server) awaitReady(ctx context.Context) error {
 		}
 		select {
 		case <-s.child.done:
-			return fmt.Errorf("postgres ended while starting (%v): %s", s.child.err, s.sink.tail())
+			return s.ended("while starting")
 		case <-ctx.Done():
 			return fmt.Errorf("postgres does not answer (%w): %w", err, context.Cause(ctx))
 		case <-tick.C:
@@ -149,7 +149,7 @@ func (s *Server) ensureDatabase(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("connect to create the database: %w", err)
 	}
-	defer conn.Close(context.WithoutCancel(ctx))
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
 	var exists bool
 	if err := conn.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)", databaseName).Scan(&exists); err != nil {
 		return fmt.Errorf("look for the database: %w", err)
@@ -185,8 +185,16 @@ func (s *Server) Err() error {
 	case <-s.stopped:
 		return nil
 	default:
-		return fmt.Errorf("postgres ended unexpectedly (%v): %s", s.child.err, s.sink.tail())
+		return s.ended("unexpectedly")
 	}
+}
+
+// ended 说 postmaster 怎么结束的，连同它最后的话；在 child.done 关闭之后调用。
+func (s *Server) ended(how string) error {
+	if s.child.err == nil {
+		return fmt.Errorf("postgres ended %s (exit status 0): %s", how, s.sink.tail())
+	}
+	return fmt.Errorf("postgres ended %s (%w): %s", how, s.child.err, s.sink.tail())
 }
 
 // Stop 停掉服务器并放开 DataDir。ctx 是快速关闭的期限（它没有期限时最多 60 s），过后改用立即关闭；

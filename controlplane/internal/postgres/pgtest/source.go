@@ -127,6 +127,6 @@ func dockerHealthy(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	defer provider.Close()
+	defer func() { _ = provider.Close() }()
 	return provider.Health(ctx)
 }
