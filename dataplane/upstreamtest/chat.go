@@ -55,7 +55,8 @@ func (d *dialog) whole() error {
 	}
 	out = append(out, ']')
 	out, sent := d.usage.appendField(out, d.b.Usage, Usage.appendChat)
-	*buf = append(out, '}')
+	out = append(out, '}')
+	*buf = out
 	return d.exchange.whole(200, "application/json", *buf, sent)
 }
 

@@ -119,7 +119,7 @@ func (x *exchange) parse(body []byte) error {
 	case isMultipart(contentType):
 		err = x.req.readForm(contentType, body)
 	case !gjson.ValidBytes(body):
-		err = errors.New("We could not parse the JSON body of your request.") //nolint:staticcheck // 模仿上游的原文
+		err = errors.New("We could not parse the JSON body of your request.") // 模仿上游的原文
 	default:
 		x.req.readJSON(body)
 	}

@@ -2,6 +2,7 @@ package upstreamtest
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"mime"
 	"mime/multipart"
@@ -77,7 +78,7 @@ func (req *Request) readForm(contentType string, body []byte) error {
 	req.form = make(map[string]string)
 	for {
 		p, err := reader.NextRawPart()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {

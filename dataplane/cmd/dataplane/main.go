@@ -19,6 +19,8 @@ var version = "dev" // 构建时写入
 func main() {
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()
+	// 排空可以很久：在终端等不及的人再按一次 Ctrl-C 就立即结束。SIGTERM 重复多少次都只是排空，用量不会因此丢。
+	context.AfterFunc(ctx, func() { signal.Reset(os.Interrupt) })
 	if err := command().ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "dataplane:", err)
 		os.Exit(1)

@@ -3,6 +3,8 @@ package admit
 import (
 	"context"
 	"crypto/sha256"
+	"iter"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -12,12 +14,14 @@ import (
 	"github.com/vega-gateway/vega/proto/vegaerr"
 )
 
-// Candidates 是一个请求可以去的目标们，由 gateway 提供。两个方法都在 Gate 的锁内被调用。
+// Candidates 是一个请求可以去的目标们，由 gateway 提供。Choose 与 Waitable 在 Gate 的锁内被调用。
 type Candidates interface {
 	// Choose 在此刻能开始的里面挑一个；judge 说准入这边准不准。没有则 nil。
 	Choose(judge func(*state.Target) ruleset.Verdict) *state.Target
 	// Waitable 走过值得等的：没停用、没摘出、没试过。
 	Waitable(judge func(*state.Target) ruleset.Verdict, yield func(*state.Target))
+	// Renew 按最新的配置重新解析名字，changed 说换过没有；等之前、等过之后在锁外调用。错误即这个请求的回答。
+	Renew() (changed bool, err error)
 }
 
 // Ask 是一个请求要的：候选里的任何一个。
@@ -52,6 +56,7 @@ type Gate struct {
 	servers map[string]*load
 	waiting int64
 	paused  map[targetKey]time.Time
+	changed chan struct{} // 下一次 Reconfigure 时关闭
 }
 
 // New 造一个空的 Gate。
@@ -59,7 +64,7 @@ func New(deps Deps) *Gate {
 	if deps.Now == nil {
 		deps.Now = time.Now
 	}
-	g := &Gate{now: deps.Now, servers: map[string]*load{}, paused: map[targetKey]time.Time{}}
+	g := &Gate{now: deps.Now, servers: map[string]*load{}, paused: map[targetKey]time.Time{}, changed: make(chan struct{})}
 	g.judge = g.verdict
 	return g
 }
@@ -67,7 +72,6 @@ func New(deps Deps) *Gate {
 // Permit 准许去一个目标；零值没有许可。不可复制。
 type Permit struct {
 	Target *state.Target
-	Waited bool // 等过：名字要在最新的配置里重新解析
 
 	gate *Gate
 	load *load
@@ -76,31 +80,52 @@ type Permit struct {
 // Acquire 等到候选之一可以开始，把许可写进 p（须是零值或已释放）。
 //
 // 错误：queue_full（到达时就知道期限内等不到）、queue_timeout（等到了期限）、no_server_available（没有值得等的）、
-// canceled（ctx 结束）。
+// canceled（ctx 结束），以及 Renew 的错误。
 func (g *Gate) Acquire(ctx context.Context, ask Ask, p *Permit) error {
 	*p = Permit{}
 	waited := false
 	for {
-		until, err := g.try(ask, p, waited)
+		until, changed, err := g.try(ask, p, waited)
 		if err != nil || p.Target != nil {
 			return err
 		}
-		waited = true
-		if err := g.wait(ctx, ask, until); err != nil {
+		// 拿到 changed 之后再看一次配置：在此之前换的这里看得见，在此之后换的会关上它。
+		renewed, err := ask.Candidates.Renew()
+		if err == nil && !renewed {
+			waited = true
+			if err = g.wait(ctx, ask, until, changed); err == nil {
+				_, err = ask.Candidates.Renew()
+			}
+		}
+		if err != nil {
 			return err
 		}
 	}
 }
 
-// try 试一次；没有许可也没有错误时，until 是值得再试的时刻。
-func (g *Gate) try(ask Ask, p *Permit, waited bool) (until time.Time, err error) {
+// Reconfigure 在换上新配置之后调用：叫醒在等的请求去看新的目标，忘掉不再有、也没有人在用的 server。
+func (g *Gate) Reconfigure(servers iter.Seq[*state.Server]) {
+	known := map[string]bool{}
+	for s := range servers {
+		known[s.Name] = true
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	maps.DeleteFunc(g.servers, func(name string, l *load) bool { return !known[name] && *l == load{} })
+	close(g.changed)
+	g.changed = make(chan struct{})
+}
+
+// try 试一次；没有许可也没有错误时，until 是值得再试的时刻，changed 在配置换新时关闭。
+func (g *Gate) try(ask Ask, p *Permit, waited bool) (until time.Time, changed <-chan struct{}, err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if t := ask.Candidates.Choose(g.judge); t != nil {
-		g.grant(p, t, waited)
-		return until, nil
+		g.grant(p, t)
+		return until, nil, nil
 	}
-	return g.delay(ask, waited)
+	until, err = g.delay(ask, waited)
+	return until, g.changed, err
 }
 
 // delay 是挑不出时的答案：值得再试的时刻，或者不必等的错误；须持锁。
@@ -130,15 +155,15 @@ func (g *Gate) delay(ask Ask, waited bool) (until time.Time, err error) {
 	return until, nil
 }
 
-func (g *Gate) grant(p *Permit, t *state.Target, waited bool) {
+func (g *Gate) grant(p *Permit, t *state.Target) {
 	l := g.load(t.Server.Name)
 	l.inFlight++
 	g.issued.Add(1)
-	*p = Permit{Target: t, Waited: waited, gate: g, load: l}
+	*p = Permit{Target: t, gate: g, load: l}
 }
 
-// wait 睡到 until、期限或 ctx 结束；在等的期间算进每个候选的 server。
-func (g *Gate) wait(ctx context.Context, ask Ask, until time.Time) error {
+// wait 睡到 until、期限、配置换新或 ctx 结束；在等的期间算进每个候选的 server。
+func (g *Gate) wait(ctx context.Context, ask Ask, until time.Time, changed <-chan struct{}) error {
 	if until.After(ask.Deadline) {
 		until = ask.Deadline
 	}
@@ -148,6 +173,8 @@ func (g *Gate) wait(ctx context.Context, ask Ask, until time.Time) error {
 	defer timer.Stop()
 	select {
 	case <-timer.C:
+		return nil
+	case <-changed:
 		return nil
 	case <-ctx.Done():
 		return vegaerr.Wrap(ctx.Err(), vegaerr.Canceled, "", "the client went away while waiting")

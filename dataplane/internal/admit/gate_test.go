@@ -2,6 +2,7 @@ package admit
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -29,6 +30,8 @@ func (l list) Waitable(_ func(*state.Target) ruleset.Verdict, yield func(*state.
 	}
 }
 
+func (l list) Renew() (bool, error) { return false, nil }
+
 func target(server string) *state.Target {
 	return &state.Target{ID: state.TargetID{Server: server}, Server: &state.Server{Name: server, Enabled: true, MaxWaiting: 2}}
 }
@@ -41,7 +44,7 @@ func TestAcquire_TakesAnyCandidateThatIsNotPaused(t *testing.T) {
 		a, b := target("a"), target("b")
 		g.Pause(a, time.Minute)
 		var p Permit
-		if err := g.Acquire(t.Context(), Ask{Candidates: list{a, b}, Deadline: in(time.Second)}, &p); err != nil || p.Target != b || p.Waited {
+		if err := g.Acquire(t.Context(), Ask{Candidates: list{a, b}, Deadline: in(time.Second)}, &p); err != nil || p.Target != b {
 			t.Fatalf("%v %+v", err, p)
 		}
 		if got := g.Servers()["b"]; got.InFlight != 1 {
@@ -71,7 +74,7 @@ func TestAcquire_WaitsForTheEarliestPauseToEnd(t *testing.T) {
 		if got := g.Totals(); got.Waiting != 1 || g.Servers()["a"].Waiting != 1 || g.Servers()["b"].Waiting != 1 {
 			t.Fatalf("%+v %+v", got, g.Servers())
 		}
-		if err := <-done; err != nil || p.Target != b || !p.Waited || time.Since(begin) != 2*time.Second {
+		if err := <-done; err != nil || p.Target != b || time.Since(begin) != 2*time.Second {
 			t.Fatalf("%v %+v after %v", err, p, time.Since(begin))
 		}
 		p.Release()
@@ -181,5 +184,76 @@ func BenchmarkAcquire(b *testing.B) {
 	for range b.N {
 		_ = g.Acquire(b.Context(), ask, &p)
 		p.Release()
+	}
+}
+
+// moving 是会在 Renew 时换掉的候选。
+type moving struct {
+	list
+	next chan list
+}
+
+func (m *moving) Renew() (bool, error) {
+	select {
+	case m.list = <-m.next:
+		return true, nil
+	default:
+		return false, nil
+	}
+}
+
+func TestAcquire_NewConfigurationWakesThoseWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := New(Deps{})
+		a, b := target("a"), target("b")
+		g.Pause(a, time.Minute)
+		m := &moving{list{a}, make(chan list, 1)}
+		var p Permit
+		done := make(chan error, 1)
+		begin := time.Now()
+		go func() { done <- g.Acquire(t.Context(), Ask{Candidates: m, Deadline: in(2 * time.Minute)}, &p) }()
+		time.Sleep(time.Second)
+		m.next <- list{b}
+		g.Reconfigure(slices.Values([]*state.Server{b.Server}))
+		if err := <-done; err != nil || p.Target != b || time.Since(begin) != time.Second {
+			t.Fatalf("%v %+v after %v: the waiter slept on", err, p.Target, time.Since(begin))
+		}
+		p.Release()
+	})
+}
+
+func TestAcquire_ConfigurationChangedJustBeforeTheWaitIsNotMissed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := New(Deps{})
+		a, b := target("a"), target("b")
+		g.Pause(a, time.Minute)
+		m := &moving{list{a}, make(chan list, 1)}
+		m.next <- list{b} // 换新在请求取到达时的配置之后、等之前，叫醒早已过去
+		var p Permit
+		begin := time.Now()
+		if err := g.Acquire(t.Context(), Ask{Candidates: m, Deadline: in(2 * time.Minute)}, &p); err != nil || p.Target != b || time.Since(begin) != 0 {
+			t.Fatalf("%v %+v after %v", err, p.Target, time.Since(begin))
+		}
+		p.Release()
+	})
+}
+
+func TestReconfigure_ForgetsServersThatAreGoneAndIdle(t *testing.T) {
+	g := New(Deps{})
+	a, b := target("a"), target("b")
+	var busy, idle Permit
+	for p, l := range map[*Permit]list{&busy: {a}, &idle: {b}} {
+		if err := g.Acquire(t.Context(), Ask{Candidates: l}, p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	idle.Release()
+	g.Reconfigure(slices.Values([]*state.Server(nil)))
+	if got := g.Servers(); len(got) != 1 || got["a"].InFlight != 1 {
+		t.Fatalf("%+v", got)
+	}
+	busy.Release()
+	if g.Totals() != (Load{}) {
+		t.Fatalf("%+v", g.Totals())
 	}
 }

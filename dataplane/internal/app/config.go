@@ -70,51 +70,89 @@ func FromEnv(environ []string) (Config, error) {
 	return cfg, cfg.check()
 }
 
+// maxBody 是请求体上限的上限：体整个读进内存。
+const maxBody = 4 << 30
+
+// check 依次查各项，报头一处毛病。
 func (c *Config) check() error {
-	for name, addr := range map[string]string{"VEGA_HTTP_ADDR": c.HTTPAddr, "VEGA_OPS_ADDR": c.OpsAddr} {
-		if _, _, err := net.SplitHostPort(addr); err != nil {
-			return fmt.Errorf("%s: %q is not host:port", name, addr)
-		}
-	}
-	for i, addr := range c.ControlplaneAddr {
-		addr = strings.TrimSpace(addr)
-		if host, _, err := net.SplitHostPort(addr); err != nil || host == "" {
-			return fmt.Errorf("VEGA_CONTROLPLANE_ADDR: %q is not host:port", addr)
-		}
-		c.ControlplaneAddr[i] = addr
-	}
-	if c.JoinToken == "" {
-		return fmt.Errorf("VEGA_JOIN_TOKEN: must be set to the control plane's join token (VEGA_JOIN_TOKEN_FILE=<data dir of the control plane>/join-token reads the generated one)")
-	}
-	if c.NodeID != "" && !nodeName.MatchString(c.NodeID) {
-		return fmt.Errorf("VEGA_NODE_ID: %q must match %s", c.NodeID, nodeName)
-	}
-	if c.MaxBodyBytes < 1 {
-		return fmt.Errorf("VEGA_MAX_BODY_BYTES: must be a positive number of bytes")
-	}
-	for _, o := range c.CORSOrigins {
-		if u, err := url.Parse(o); o != "*" && (err != nil || u.Host == "" || u.Path != "") {
-			return fmt.Errorf("VEGA_CORS_ORIGINS: %q is not an origin such as https://app.example.com", o)
-		}
-	}
-	for pair, missing := range map[string]bool{
-		"VEGA_GRPC_TLS_CERT and VEGA_GRPC_TLS_KEY": (c.GRPCTLSCert == "") != (c.GRPCTLSKey == ""),
-		"VEGA_HTTP_TLS_CERT and VEGA_HTTP_TLS_KEY": (c.HTTPTLSCert == "") != (c.HTTPTLSKey == ""),
-	} {
-		if missing {
-			return fmt.Errorf("%s: set both or neither", pair)
+	for _, check := range []func() error{c.checkAddresses, c.checkNames, c.checkTLS, c.checkLimits} {
+		if err := check(); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// plaintext 说与控制面的连接是否不加密：明说了，或者没有给 CA 而所有地址都在回环上。
-func (c *Config) plaintext() bool {
-	if c.GRPCInsecure {
-		return true
+func (c *Config) checkAddresses() error {
+	for _, v := range []struct{ name, addr string }{{"VEGA_HTTP_ADDR", c.HTTPAddr}, {"VEGA_OPS_ADDR", c.OpsAddr}} {
+		if _, port, err := net.SplitHostPort(v.addr); err != nil || !validPort(port, 0) {
+			return fmt.Errorf("%s: %q is not host:port", v.name, v.addr)
+		}
 	}
+	for i, addr := range c.ControlplaneAddr {
+		addr = strings.TrimSpace(addr)
+		if host, port, err := net.SplitHostPort(addr); err != nil || host == "" || !validPort(port, 1) {
+			return fmt.Errorf("VEGA_CONTROLPLANE_ADDR: %q is not host:port", addr)
+		}
+		c.ControlplaneAddr[i] = addr
+	}
+	return nil
+}
+
+// validPort 说 s 是不是不小于 lowest 的端口号；监听可以用 0，由系统挑。
+func validPort(s string, lowest uint64) bool {
+	n, err := strconv.ParseUint(s, 10, 16)
+	return err == nil && n >= lowest
+}
+
+func (c *Config) checkNames() error {
+	if c.JoinToken == "" {
+		return fmt.Errorf("VEGA_JOIN_TOKEN: must be set to the control plane's join token (VEGA_JOIN_TOKEN_FILE=<data dir of the control plane>/join-token reads the generated one)")
+	}
+	// 令牌要放进 gRPC 的元数据；放不进的每次调用都失败，而且说不清为什么。
+	if strings.IndexFunc(c.JoinToken, func(r rune) bool { return r <= ' ' || r > '~' }) >= 0 {
+		return fmt.Errorf("VEGA_JOIN_TOKEN: must be printable ASCII without spaces")
+	}
+	if c.NodeID != "" && !nodeName.MatchString(c.NodeID) {
+		return fmt.Errorf("VEGA_NODE_ID: %q must match %s", c.NodeID, nodeName)
+	}
+	for _, o := range c.CORSOrigins {
+		if u, err := url.Parse(o); o != "*" && (err != nil || u.Scheme == "" || u.Host == "" || u.Path != "") {
+			return fmt.Errorf("VEGA_CORS_ORIGINS: %q is not an origin such as https://app.example.com", o)
+		}
+	}
+	return nil
+}
+
+func (c *Config) checkTLS() error {
+	for _, v := range []struct{ certName, keyName, cert, key string }{
+		{"VEGA_GRPC_TLS_CERT", "VEGA_GRPC_TLS_KEY", c.GRPCTLSCert, c.GRPCTLSKey},
+		{"VEGA_HTTP_TLS_CERT", "VEGA_HTTP_TLS_KEY", c.HTTPTLSCert, c.HTTPTLSKey},
+	} {
+		if (v.cert == "") != (v.key == "") {
+			return fmt.Errorf("%s: set it together with %s, or neither", v.certName, v.keyName)
+		}
+	}
+	return nil
+}
+
+func (c *Config) checkLimits() error {
+	if c.MaxBodyBytes < 1 || c.MaxBodyBytes > maxBody {
+		return fmt.Errorf("VEGA_MAX_BODY_BYTES: must be between 1 and %d bytes", int64(maxBody))
+	}
+	if c.LogLevel > zapcore.ErrorLevel {
+		return fmt.Errorf("VEGA_LOG_LEVEL: %q is not one of debug, info, warn, error", c.LogLevel)
+	}
+	return nil
+}
+
+// plaintext 说与控制面的连接是否不加密：没有给证书，而且明说了或者所有地址都在回环上。给了证书总是加密。
+func (c *Config) plaintext() bool {
 	if c.GRPCTLSCA != "" || c.GRPCTLSCert != "" {
 		return false
+	}
+	if c.GRPCInsecure {
+		return true
 	}
 	for _, addr := range c.ControlplaneAddr {
 		host, _, _ := net.SplitHostPort(addr)

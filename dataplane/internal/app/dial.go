@@ -15,9 +15,6 @@ import (
 	"google.golang.org/grpc/resolver/manual"
 )
 
-// maxSnapshotMessage 是一条下行消息的上限：一万个 app 的快照压缩后约 1 MB，这里留足余量。
-const maxSnapshotMessage = 256 << 20
-
 // dialControlplane 造到控制面的连接：任一地址都行，打乱次序，一个不通换下一个。造好时还没有真的去连。
 func dialControlplane(cfg Config) (*grpc.ClientConn, error) {
 	creds := insecure.NewCredentials()
@@ -38,7 +35,6 @@ func dialControlplane(cfg Config) (*grpc.ClientConn, error) {
 	conn, err := grpc.NewClient("vega:///controlplane", grpc.WithResolvers(r), grpc.WithTransportCredentials(creds),
 		grpc.WithPerRPCCredentials(joinToken{cfg.JoinToken}),
 		grpc.WithDefaultServiceConfig(`{"loadBalancingConfig":[{"pick_first":{"shuffleAddressList":true}}]}`),
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxSnapshotMessage)),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 10 * time.Second, Timeout: 10 * time.Second, PermitWithoutStream: true}),
 		grpc.WithConnectParams(grpc.ConnectParams{MinConnectTimeout: 3 * time.Second,
 			Backoff: backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.5, MaxDelay: 2 * time.Second}}))

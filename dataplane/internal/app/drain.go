@@ -2,18 +2,18 @@ package app
 
 import (
 	"context"
-	"fmt"
-	"net/http"
 	"sync"
 	"time"
 
 	"go.uber.org/zap"
-
-	"github.com/vega-gateway/vega/dataplane/internal/report"
 )
 
-// flushTimeout 是停下时等控制面确认用量的上限。
-const flushTimeout = 30 * time.Second
+const (
+	// flushTimeout 是停下时等控制面确认用量的上限。
+	flushTimeout = 30 * time.Second
+	// settleTimeout 是切断在途的请求之后，等它们关上账的上限；只有上游还不肯停的才用得上这么久。
+	settleTimeout = 5 * time.Second
+)
 
 // drain 是排空的开关：一经打开，再也关不上。
 type drain struct {
@@ -36,23 +36,37 @@ func (d *drain) started() bool {
 }
 
 // shutdown 停下：未就绪已经报出去了，等负载均衡察觉，不再接新连接，等在途的做完，把用量交清，最后断开控制面。
-func shutdown(cfg Config, log *zap.Logger, server *http.Server, reporter *report.Reporter, disconnect func()) error {
-	defer disconnect()
-	log.Info("draining", zap.Duration("delay", time.Duration(cfg.DrainDelay)), zap.Duration("timeout", time.Duration(cfg.DrainTimeout)))
-	time.Sleep(time.Duration(cfg.DrainDelay))
-	grace, cancel := context.WithTimeout(context.Background(), time.Duration(cfg.DrainTimeout))
+func (a *App) shutdown() {
+	defer a.close()
+	delay, timeout := time.Duration(a.cfg.DrainDelay), time.Duration(a.cfg.DrainTimeout)
+	a.log.Info("draining", zap.Duration("delay", delay), zap.Duration("timeout", timeout))
+	time.Sleep(delay)
+	a.finishRequests(timeout)
+	flush, cancel := context.WithTimeout(context.Background(), a.flushTimeout)
 	defer cancel()
-	if err := server.Shutdown(grace); err != nil {
-		log.Warn("requests were still running at the drain timeout and are cut", zap.Error(err))
-		if err := server.Close(); err != nil {
-			return fmt.Errorf("close listener: %w", err)
+	if err := a.reporter.Flush(flush); err != nil {
+		a.log.Error("usage could not be handed over before the end", zap.Error(err))
+	}
+	a.log.Info("stopped")
+}
+
+// finishRequests 不再接新连接，等在途的做完；到时还没完的切断，并等它们关上账：
+// 切断只关连接，处理函数这时还没有返回，不等就交用量会少了它们。
+func (a *App) finishRequests(timeout time.Duration) {
+	grace, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	err := a.server.Shutdown(grace)
+	if err == nil {
+		return
+	}
+	a.log.Warn("requests were still running at the drain timeout and are cut", zap.Error(err), zap.Int64("running", a.records.Stats().InFlight))
+	_ = a.server.Close() // 监听已经由 Shutdown 关了，只为切断连接
+	deadline := time.Now().Add(settleTimeout)
+	for a.records.Stats().InFlight > 0 {
+		if time.Now().After(deadline) {
+			a.log.Error("cut requests did not close their accounts in time: their usage is lost", zap.Int64("running", a.records.Stats().InFlight))
+			return
 		}
+		time.Sleep(5 * time.Millisecond)
 	}
-	flush, cancelFlush := context.WithTimeout(context.Background(), flushTimeout)
-	defer cancelFlush()
-	if err := reporter.Flush(flush); err != nil {
-		log.Error("usage could not be handed over before the end", zap.Error(err))
-	}
-	log.Info("stopped")
-	return nil
 }

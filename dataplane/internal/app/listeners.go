@@ -8,8 +8,6 @@ import (
 	"net/http"
 	"time"
 
-	"go.opentelemetry.io/otel/trace"
-	"go.opentelemetry.io/otel/trace/noop"
 	"go.uber.org/zap"
 
 	"github.com/vega-gateway/vega/dataplane/internal/httpapi"
@@ -22,7 +20,7 @@ type listeners struct {
 	ops    net.Listener
 }
 
-func listen(cfg Config, log *zap.Logger) (*listeners, error) {
+func listen(cfg Config) (*listeners, error) {
 	var pair tls.Certificate
 	if cfg.HTTPTLSCert != "" {
 		var err error
@@ -44,9 +42,6 @@ func listen(cfg Config, log *zap.Logger) (*listeners, error) {
 	if cfg.HTTPTLSCert != "" {
 		l.served = tls.NewListener(l.api, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}})
 	}
-	if cfg.GRPCInsecure {
-		log.Warn("gRPC to the control plane is plaintext by VEGA_GRPC_INSECURE: upstream credentials cross the network unencrypted")
-	}
 	return l, nil
 }
 
@@ -55,21 +50,21 @@ func (l *listeners) close() {
 	l.ops.Close()
 }
 
-// serveOps 在后台提供运维监听。
-func serveOps(l net.Listener, h http.Handler, log *zap.Logger) *http.Server {
-	s := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, ErrorLog: zap.NewStdLog(log.Named("ops"))}
-	go func() {
-		if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			log.Error("ops listener ended", zap.Error(err))
+// serveOps 在后台提供运维监听，直到一切都停下：排空时还看得见健康与指标。
+func (a *App) serveOps(h http.Handler) {
+	s := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, ErrorLog: zap.NewStdLog(a.log.Named("ops"))}
+	a.onClose(func() { _ = s.Close() })
+	a.background.Go(func() {
+		if err := served(s.Serve(a.listen.ops)); err != nil {
+			a.log.Error("ops listener ended", zap.Error(err))
 		}
-	}()
-	return s
+	})
 }
 
-// tracerOf 在追踪关着时返回 nil：路上一处比较就省下全部代价。
-func tracerOf(p trace.TracerProvider) trace.Tracer {
-	if _, off := p.(noop.TracerProvider); off {
+// served 去掉 Serve 正常结束时的那个错误。
+func served(err error) error {
+	if errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}
-	return p.Tracer("vega/gateway")
+	return err
 }

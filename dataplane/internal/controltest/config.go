@@ -56,7 +56,7 @@ func Update(t testing.TB, revision uint64, snap *configv1.Snapshot) *configv1.Sn
 	if err != nil {
 		t.Fatalf("controltest: start the compressor: %v", err)
 	}
-	defer z.Close()
+	defer func() { _ = z.Close() }()
 	digest := sha256.Sum256(plain)
 	return &configv1.SnapshotUpdate{
 		Revision: revision, Digest: digest[:],

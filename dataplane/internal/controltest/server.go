@@ -117,7 +117,7 @@ func (s *Server) DialWithToken(t testing.TB, token string) *grpc.ClientConn {
 	if err != nil {
 		t.Fatalf("controltest: dial: %v", err)
 	}
-	t.Cleanup(func() { conn.Close() })
+	t.Cleanup(func() { _ = conn.Close() })
 	return conn
 }
 

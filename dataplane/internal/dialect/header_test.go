@@ -16,7 +16,8 @@ func TestFilterRequestHeaders_PassesOnlyTheAllowList(t *testing.T) {
 		"Openai-Organization": {"org"}, "openai-project": {"p"}, "X-STAINLESS-lang": {"go"}, "X-Stainless-Hop": {"1"},
 		"Authorization": {"Bearer vg-x"}, "Api-Key": {"vg"}, "X-Api-Key": {"vg"}, "Cookie": {"c"}, "X-Forwarded-For": {"1.1.1.1"}, "Host": {"h"},
 		"Accept-Encoding": {"gzip"}, "Transfer-Encoding": {"chunked"}, "Te": {"trailers"}, "X-Request-Id": {"r"}, "Tracestate": {"s"},
-		"Openai-Bad\r\nX": {"v"}, "Openai-Evil": {"a\r\nX-Api-Key: b", "fine"}, "Openai-Nul": {"a\x00"}, "Openai ": {"v"},
+		"Openai-Bad\r\nX": {"v"}, "Openai-Evil": {"a\r\nX-Api-Key: b", "fine"}, "Openai-Nul": {"a\x00"},
+		"Openai ":    {"v"}, //nolint:gocritic // 末尾的空格正是要挡的
 		"connection": {"close, x-stainless-hop"},
 	}
 	dst := http.Header{"Authorization": {"Bearer sk-up"}}

@@ -22,7 +22,11 @@ func (x *exchange) report() {
 	if entry == nil {
 		return
 	}
-	f := x.fields[:0]
+	lines, ok := x.gw.lines.Get().(*[]zap.Field)
+	if !ok {
+		lines = new([]zap.Field)
+	}
+	f := (*lines)[:0]
 	f = append(f,
 		zap.String("request_id", x.id), zap.String("endpoint", x.ep.Name), zap.Int("status", x.status),
 		zap.String("outcome", x.outcomeName()), zap.Int("attempts", x.attemptsMade), zap.Bool("stream", x.streaming),
@@ -39,8 +43,8 @@ func (x *exchange) report() {
 	if x.asked != "" {
 		f = append(f, zap.String("model", x.asked))
 	}
-	if x.model != nil && x.model.Name != x.asked {
-		f = append(f, zap.String("served_model", x.model.Name))
+	if x.served != nil && x.served.Name != x.asked {
+		f = append(f, zap.String("served_model", x.served.Name))
 	}
 	if x.server != nil {
 		f = append(f, zap.String("server", x.server.Name),
@@ -51,7 +55,9 @@ func (x *exchange) report() {
 		f = append(f, zap.String("code", x.refusal.ReasonOrCode()), zap.NamedError("error", x.refusal))
 	}
 	entry.Write(f...)
-	x.fields = f
+	clear(f)
+	*lines = f
+	x.gw.lines.Put(lines)
 }
 
 var outcomeNames = func() map[usagev1.Outcome]string {

@@ -148,8 +148,8 @@ func (x *exchange) settleAccount(status int, o usagev1.Outcome) {
 	ended := x.gw.now()
 	r.Id, r.KeyId, r.App = x.id, x.key.ID, x.key.App.Name
 	r.Model, r.Endpoint = x.asked, x.ep.Name
-	if x.model != nil {
-		r.ServedModel = x.model.Name
+	if x.served != nil {
+		r.ServedModel = x.served.Name
 	}
 	r.StartedUnixMs, r.EndedUnixMs = x.arrived.UnixMilli(), ended.UnixMilli()
 	r.Outcome, r.Status, r.Stream = o, int32(x.status), x.streaming

@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/vega-gateway/vega/dataplane/internal/dialect"
 	"github.com/vega-gateway/vega/dataplane/internal/proxy"
@@ -23,13 +22,13 @@ func (x *exchange) answer() error {
 	}
 	x.dropBody() // 从这里起不会再有下一次，流开着的时候不占着它
 	header, status := x.live.Header, x.live.Status
+	x.head = header
 	switch {
 	case status == http.StatusOK && eventStream(header):
 		return x.stream()
 	case status == http.StatusOK && x.ep.CheckObject:
 		return x.buffered()
 	}
-	dialect.FilterResponseHeaders(x.w.Header(), header)
 	return x.passThrough(nil)
 }
 
@@ -38,61 +37,36 @@ func eventStream(h http.Header) bool {
 	return strings.EqualFold(strings.TrimSpace(t), "text/event-stream")
 }
 
-// commit 写出应答头；length 负数即不知道。
+// commit 写出应答头；length 负数即不知道。上游的头到这里才过滤进来：在此之前还可能改答我们的错误，不能沾着它们。
 func (x *exchange) commit(status int, length int64) {
 	x.committed = true
 	if x.status == 0 {
 		x.status = status
 	}
-	x.setRouteHeaders()
-	if length >= 0 {
-		x.values[3] = strconv.FormatInt(length, 10)
-		x.w.Header()["Content-Length"] = x.values[3:4:4]
+	h := x.w.Header()
+	if x.head != nil {
+		dialect.FilterResponseHeaders(h, x.head)
+		if _, ok := h["Content-Type"]; !ok {
+			h["Content-Type"] = nil // 上游没有说，net/http 也不要替它猜
+		}
 	}
+	if x.streaming {
+		h["Cache-Control"], h["X-Accel-Buffering"] = noCache, noBuffering
+	}
+	x.setRouteHeaders()
+	if length >= 0 && status != http.StatusNoContent && status != http.StatusNotModified {
+		x.values[3] = strconv.FormatInt(length, 10)
+		h["Content-Length"] = x.values[3:4:4]
+	}
+	x.armWrite(0)
 	x.w.WriteHeader(status)
+	x.disarmWrite()
 }
 
 // writeWhole 一次写出一个完整的应答；账须已经关上。
 func (x *exchange) writeWhole(status int, body []byte) {
 	x.commit(status, int64(len(body)))
 	x.write(body)
-}
-
-// bigWrite 以上的一次写才先定期限：再小的总装得进套接字的缓冲。
-const bigWrite = 16 << 10
-
-// write 写给客户端；写不出去返回 false，从此当它走了。
-func (x *exchange) write(p []byte) bool {
-	if x.gone || len(p) == 0 {
-		return !x.gone
-	}
-	if len(p) > bigWrite {
-		x.renewWriteBy()
-	}
-	n, err := x.w.Write(p)
-	x.sent += int64(n)
-	x.gone = err != nil
-	return !x.gone
-}
-
-// flush 把写过的送上线；同样以写不出去为走了。
-func (x *exchange) flush() bool {
-	if !x.gone {
-		x.renewWriteBy()
-		x.gone = x.rc.Flush() != nil
-	}
-	return !x.gone
-}
-
-// writeSlack 是写期限至多多久续一次：定期限要进内核的定时器，不必每块一次。
-const writeSlack = 5 * time.Second
-
-func (x *exchange) renewWriteBy() {
-	now := time.Now()
-	if by := now.Add(x.gw.cfg.WriteStall); by.Sub(x.writeBy) > writeSlack {
-		x.writeBy = by.Add(writeSlack)
-		_ = x.rc.SetWriteDeadline(x.writeBy)
-	}
 }
 
 // broken 了结一次读到一半断了的调用：还没写出头就答错误，写出了就让连接异常结束。

@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 
-	"github.com/vega-gateway/vega/dataplane/internal/dialect"
 	"github.com/vega-gateway/vega/dataplane/internal/meter"
 	"github.com/vega-gateway/vega/dataplane/internal/route"
 	usagev1 "github.com/vega-gateway/vega/proto/gen/go/vega/usage/v1"
@@ -26,7 +25,8 @@ func (x *exchange) buffered() error {
 	}
 	encoding := x.live.Header.Get("Content-Encoding")
 	body, plain := buf.b, buf.b
-	if meter.Encoded(encoding) && meter.Decodable(encoding) {
+	decoded := meter.Encoded(encoding) && meter.Decodable(encoding)
+	if decoded {
 		var err error
 		if plain, err = decodeAll(encoding, buf.b, x.gw.cfg.MaxAnswerBytes); err != nil {
 			return x.unusable(err, "the upstream's answer could not be decoded")
@@ -40,10 +40,8 @@ func (x *exchange) buffered() error {
 		x.measured(usage, found, true)
 	}
 	x.completed(http.StatusOK, usagev1.Outcome_OUTCOME_OK)
-	h := x.w.Header()
-	dialect.FilterResponseHeaders(h, x.live.Header)
-	if len(plain) != len(body) && !meter.Accepts(x.r.Header.Get("Accept-Encoding"), encoding) {
-		h.Del("Content-Encoding")
+	if decoded && !meter.Accepts(x.r.Header.Get("Accept-Encoding"), encoding) {
+		x.head.Del("Content-Encoding")
 		body = plain
 	}
 	x.writeWhole(http.StatusOK, body)
@@ -63,5 +61,9 @@ func decodeAll(encoding string, body []byte, limit int) ([]byte, error) {
 		return nil, err
 	}
 	defer r.Close()
-	return io.ReadAll(r)
+	plain, err := io.ReadAll(r)
+	if err != nil {
+		return nil, err
+	}
+	return plain, nil
 }

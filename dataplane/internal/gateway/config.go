@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -85,6 +86,14 @@ type Gateway struct {
 	chunks    chunkPool
 	streams   meter.Pool
 	refusers  usageRefusers
+	lines     sync.Pool // *[]zap.Field：写日志那一刻才要，不跟着开着的流
+}
+
+// Reconfigured 在每次换上新配置之后调用（state.Holder.After）：放掉旧版用过的连接与病历，叫醒在等的请求。
+func (g *Gateway) Reconfigured(s *state.State) {
+	g.upstreams.Retain(s.Servers())
+	g.router.Retain(s.Servers())
+	g.gate.Reconfigure(s.Servers())
 }
 
 // New 造一个 Gateway；缺了必需的依赖或指标重名时返回错误。

@@ -50,6 +50,7 @@ func (x *exchange) writeError(e *vegaerr.Error) {
 	x.setRouteHeaders()
 	x.settleAccount(status, x.outcomeOfStatus())
 	x.committed = true
+	x.armWrite(0)
 	WriteError(x.w, e, x.id)
 }
 
@@ -79,7 +80,7 @@ func WriteError(w http.ResponseWriter, e *vegaerr.Error, id string) {
 // crashed 记下一次崩溃；还没有写过什么就答 500。
 func (x *exchange) crashed(cause any) {
 	x.gw.log.Error("panic while serving a request", zap.String("request_id", x.id),
-		zap.Any("panic", cause), zap.ByteString("stack", debug.Stack()))
+		zap.String("panic", fmt.Sprint(cause)), zap.ByteString("stack", debug.Stack()))
 	x.refusal = vegaerr.Wrap(fmt.Errorf("panic: %v", cause), vegaerr.Internal, "", "internal error")
 	x.abort = true
 	if !x.committed {

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
-	"go.uber.org/zap"
 
 	"github.com/vega-gateway/vega/dataplane/internal/admit"
 	"github.com/vega-gateway/vega/dataplane/internal/dialect"
@@ -24,7 +23,7 @@ type exchange struct {
 	w  http.ResponseWriter
 	r  *http.Request
 	ep *dialect.Endpoint
-	rc *http.ResponseController
+	rc http.ResponseController
 
 	id      string
 	arrived time.Time
@@ -56,11 +55,13 @@ type exchange struct {
 	// 这一次调用。
 	permit  admit.Permit
 	server  *state.Server
+	served  *state.Model // 最近一次调用时的 model；其后换到的回退可能一次也没有去成
 	pass    route.Pass
 	live    *proxy.Answer
 	failure *proxy.Failure
-	kept    kept // 读完的错误应答
-	call    call // 记账用
+	kept    kept        // 读完的错误应答
+	call    call        // 记账用
+	head    http.Header // 要交给客户端的上游应答头，写头时才过滤；nil 即应答是我们自己的
 	result  route.Result
 	reason  string
 
@@ -86,7 +87,6 @@ type exchange struct {
 	upstream  time.Duration
 	writeBy   time.Time // 已定的写期限，零值即没有
 	span      trace.Span
-	fields    []zap.Field
 	values    [4]string // 应答头的值，免得各分配一个切片
 }
 
@@ -99,7 +99,10 @@ func (g *Gateway) begin(w http.ResponseWriter, r *http.Request, ep *dialect.Endp
 		x.judgeFn = x.verdict
 	}
 	x.gw, x.w, x.r, x.ep = g, w, r, ep
-	x.rc = http.NewResponseController(w)
+	x.rc = *http.NewResponseController(w)
+	if r.ProtoMajor >= 2 {
+		_ = x.rc.SetWriteDeadline(time.Time{}) // 服务器定的那个会重置还在等上游的流，见 disarmWrite
+	}
 	x.id, x.arrived = NewID(), g.now()
 	x.startSpan()
 	g.metrics.inFlight.Inc()
@@ -111,32 +114,30 @@ func (g *Gateway) begin(w http.ResponseWriter, r *http.Request, ep *dialect.Endp
 // end 总在最后：收回一切，记账，写日志；被截断或崩溃的应答在此异常结束。须直接 defer。
 func (x *exchange) end() {
 	cause := recover()
+	defer x.recycle()                                  // 收尾自己也崩溃时，许可与缓冲照样要还
 	if cause != nil && cause != http.ErrAbortHandler { //nolint:errorlint // recover 给出的就是这个值
 		x.crashed(cause)
 	}
 	x.account() // 先关账再还许可：许可都回来的时候，账也都齐了
 	x.leave()
 	x.report()
-	abort := x.abort || cause == http.ErrAbortHandler //nolint:errorlint // 同上
-	if !abort && !x.writeBy.IsZero() {
-		_ = x.rc.SetWriteDeadline(time.Time{}) // 连接要留给下一个请求
-	}
-	x.recycle()
-	if abort {
+	if x.abort || cause == http.ErrAbortHandler { //nolint:errorlint // 同上
+		x.sever()
 		panic(http.ErrAbortHandler)
 	}
+	x.armWrite(0) // 还在 net/http 缓冲里的由它在此之后送出
 }
 
 func (x *exchange) recycle() {
 	g := x.gw
+	x.leave()
 	g.metrics.inFlight.Dec()
 	x.dropBody()
 	x.kept.drop()
 	clear(x.targets)
 	clear(x.tried)
-	clear(x.fields)
 	*x = exchange{
-		judgeFn: x.judgeFn, targets: x.targets[:0], tried: x.tried[:0], fields: x.fields[:0],
+		judgeFn: x.judgeFn, targets: x.targets[:0], tried: x.tried[:0],
 	}
 	g.exchanges.p.Put(x)
 }

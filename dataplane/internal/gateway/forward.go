@@ -16,7 +16,7 @@ import (
 // forward 向许可的目标发出一次调用，等到应答的头或失败。
 func (x *exchange) forward() {
 	t := x.permit.Target
-	x.server = t.Server
+	x.server, x.served = t.Server, x.model
 	x.tries++
 	x.tried = append(x.tried, t)
 	x.injected = x.wantsUsage(t)
@@ -24,7 +24,7 @@ func (x *exchange) forward() {
 	number := x.attempts() + 1
 	x.call.begin(x.gw.now(), number)
 
-	header := make(http.Header, 12)
+	header := make(http.Header, len(x.r.Header))
 	dialect.FilterRequestHeaders(header, x.r.Header)
 	x.propagate(header)
 	c := proxy.Call{

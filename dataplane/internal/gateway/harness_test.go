@@ -142,6 +142,7 @@ type node struct {
 	metrics *prometheus.Registry
 	client  *http.Client
 	server  *http.Server
+	gateway *gateway.Gateway
 }
 
 type logSink struct {
@@ -175,6 +176,7 @@ func startTraced(t testing.TB, st *state.State, tracer trace.Tracer, edit ...fun
 	if err != nil {
 		t.Fatal(err)
 	}
+	n.gateway = g
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

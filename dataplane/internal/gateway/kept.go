@@ -37,6 +37,9 @@ func (x *exchange) keep() *proxy.Failure {
 	x.kept = kept{status: x.live.Status, header: x.live.Header, buf: x.gw.bodies.get()}
 	err := x.readInto(x.kept.buf, x.live, keptBytes)
 	x.kept.rest = errors.Is(err, errOverLimit)
+	if err == nil {
+		x.kept.decode()
+	}
 	if err == nil || x.kept.rest {
 		return nil
 	}
@@ -76,18 +79,12 @@ func failureOf(err error) *proxy.Failure {
 
 // answerKept 交出上游的错误应答；体不是 OpenAI 形式的包一层。
 func (x *exchange) answerKept() error {
-	h := x.w.Header()
-	dialect.FilterResponseHeaders(h, x.kept.header)
-	x.setRouteHeaders()
+	h := x.kept.header
+	x.head = h
 	if x.kept.rest {
 		return x.passThrough(x.kept.body())
 	}
-	body := x.kept.body()
-	if enc := h.Get("Content-Encoding"); meter.Encoded(enc) {
-		body = x.decodeKept(enc, body)
-		h.Del("Content-Encoding")
-	}
-	out, same := dialect.WrapError(x.kept.status, h.Get("Content-Type"), body)
+	out, same := dialect.WrapError(x.kept.status, h.Get("Content-Type"), x.kept.body())
 	if !same {
 		h["Content-Type"] = jsonType
 		h.Del("Etag")
@@ -98,13 +95,14 @@ func (x *exchange) answerKept() error {
 	return nil
 }
 
-// decodeKept 解开压缩的错误应答；解不开就当作没有体，由 WrapError 说明状态。
-func (x *exchange) decodeKept(encoding string, body []byte) []byte {
-	plain, err := decodeAll(encoding, body, keptBytes)
-	if err != nil {
-		return nil
+// decode 解开压缩的错误应答，判断与包装都要看里面；解不开就当作没有体，由 WrapError 说明状态。
+func (k *kept) decode() {
+	encoding := k.header.Get("Content-Encoding")
+	if !meter.Encoded(encoding) {
+		return
 	}
-	return plain
+	k.header.Del("Content-Encoding")
+	k.buf.b, _ = decodeAll(encoding, k.buf.b, keptBytes)
 }
 
 func (x *exchange) usageIsOptional() bool {

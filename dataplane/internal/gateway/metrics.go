@@ -116,8 +116,8 @@ func (m *metrics) request(x *exchange, total time.Duration) {
 
 func (m *metrics) consumed(x *exchange) {
 	l := consumerLabels{app: x.key.App.Name, server: x.server.Name}
-	if x.model != nil {
-		l.model = x.model.Name
+	if x.served != nil {
+		l.model = x.served.Name
 	}
 	s := m.byConsumer.get(l, func(l consumerLabels) consumerSeries {
 		of := func(kind string) prometheus.Counter { return m.tokens.WithLabelValues(l.app, l.model, l.server, kind) }

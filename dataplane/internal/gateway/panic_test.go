@@ -1,6 +1,10 @@
 package gateway_test
 
 import (
+	"context"
+	"io"
+	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -22,8 +26,19 @@ func (*broken) Close(*usagev1.Request) { panic("the disk is on fire") }
 
 func TestServe_PanicIsAnswered500AndThePermitComesBack(t *testing.T) {
 	u := upstream(t, upstreamtest.Config{})
+	n := newBroken(t, u.URL())
+	a := n.chat(ask)
+	want(t, a, 500, "internal")
+	if n.gate.Leaks() != 0 {
+		t.Fatal("the permit is gone")
+	}
+}
+
+// newBroken 起一个 journal 会崩溃的网关。
+func newBroken(t *testing.T, base string) *node {
+	t.Helper()
 	h, gate := state.New(), admit.New(admit.Deps{})
-	h.Swap(newSnap().server("s1", u.URL()+"/v1").model("m", "s1").compile(t))
+	h.Swap(newSnap().server("s1", base+"/v1").model("m", "s1").compile(t))
 	pool := proxy.New(proxy.Config{})
 	t.Cleanup(pool.CloseIdle)
 	g, err := gateway.New(gateway.Config{}, gateway.Deps{State: h, Gate: gate, Router: route.New(route.Config{}, route.Deps{}), Upstreams: pool, Journal: &broken{}})
@@ -32,17 +47,32 @@ func TestServe_PanicIsAnswered500AndThePermitComesBack(t *testing.T) {
 	}
 	ep, _ := dialect.Lookup(http.MethodPost, "/v1/chat/completions")
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { g.Serve(w, r, ep) }))
-	defer srv.Close()
-	n := &node{t: t, url: srv.URL, client: srv.Client()}
-	a := n.chat(ask)
-	want(t, a, 500, "internal")
-	if gate.Leaks() != 0 {
-		t.Fatal("the permit is gone")
-	}
+	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
+	t.Cleanup(srv.Close)
+	return &node{t: t, url: srv.URL, client: srv.Client(), gate: gate}
 }
 
 func TestServe_NoConfigurationYetIsNotReady(t *testing.T) {
 	n, _ := one(t, upstreamtest.Config{})
 	n.holder.Swap(nil)
 	want(t, n.chat(ask), 503, "not_ready")
+}
+
+func TestServe_PanicWhileAccountingAnAbortStillReturnsThePermit(t *testing.T) {
+	held := make(chan struct{})
+	defer close(held)
+	base := wire(t, func(c net.Conn) {
+		_, _ = io.WriteString(c, sseHead+sseChunk("data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n"))
+		<-held
+	})
+	n := newBroken(t, base)
+	ctx, hangUp := context.WithCancel(t.Context())
+	defer hangUp()
+	resp, err := n.request(ctx, http.MethodPost, "/v1/chat/completions", askStream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hangUp() // 账在收尾里才关，而关账崩溃
+	resp.Body.Close()
+	settle(t, n)
 }

@@ -7,7 +7,6 @@ import (
 
 	"github.com/vega-gateway/vega/dataplane/internal/admit"
 	"github.com/vega-gateway/vega/dataplane/internal/auth"
-	"github.com/vega-gateway/vega/dataplane/internal/route"
 	"github.com/vega-gateway/vega/dataplane/internal/state"
 	"github.com/vega-gateway/vega/proto/ruleset"
 	"github.com/vega-gateway/vega/proto/vegaerr"
@@ -70,7 +69,7 @@ func (x *exchange) waitUntil() time.Time {
 	return x.arrived.Add(longest)
 }
 
-// admit 要一张许可。只有 anyCandidate 肯等；等过之后名字在最新的配置里重新解析。
+// admit 要一张许可。只有 anyCandidate 肯等。
 func (x *exchange) admit(w wish) error {
 	ask := admit.Ask{Candidates: x}
 	x.lookingFor = w
@@ -78,27 +77,9 @@ func (x *exchange) admit(w wish) error {
 		ask.Deadline = x.deadline
 	}
 	start := x.gw.now()
-	for {
-		err := x.gw.gate.Acquire(x.r.Context(), ask, &x.permit)
-		if err != nil {
-			x.waited(start)
-			return err
-		}
-		if !x.permit.Waited {
-			return nil
-		}
-		x.waited(start)
-		fresh, err := x.renew()
-		if fresh {
-			return nil
-		}
-		x.gw.router.Settle(&x.pass, route.Neutral, "")
-		x.permit.Release()
-		if err != nil {
-			return err
-		}
-		start = x.gw.now()
-	}
+	err := x.gw.gate.Acquire(x.r.Context(), ask, &x.permit)
+	x.waited(start)
+	return err
 }
 
 func (x *exchange) waited(since time.Time) {
@@ -107,37 +88,30 @@ func (x *exchange) waited(since time.Time) {
 	}
 }
 
-// renew 在等过之后按最新的配置重新认人、解析；目标还在就换成新的那一个，返回 true；不在则要还了许可再要一次。
-func (x *exchange) renew() (bool, error) {
+// Renew 实现 admit.Candidates：配置换过就按最新的重新认人、解析。到达、期限与试过的不变。
+func (x *exchange) Renew() (changed bool, err error) {
 	latest := x.gw.state.Load()
 	if latest == x.st {
-		return true, nil
+		return false, nil
 	}
 	x.st = latest
-	was, granted := x.model, x.permit.Target
 	key, err := auth.Identify(latest, x.r.Header, x.gw.now())
 	if err != nil {
-		return false, err
+		return true, err // x.key 留着：已有的尝试要记在它名下
 	}
 	x.key = key
-	deadline, tried, again := x.deadline, slices.Clone(x.tried), x.again
+	was, deadline, tried, again := x.model, x.deadline, slices.Clone(x.tried), x.again
 	if err := x.resolve(); err != nil {
-		return false, err
+		return true, err
 	}
 	if x.model != nil && was != nil && x.model.Name != was.Name {
 		x.fallBackTo(was.Name)
 	}
 	x.deadline, x.tried, x.again = deadline, tried, again
 	if len(x.targets) == 0 {
-		return false, errNoServer()
+		return true, errNoServer()
 	}
-	for _, t := range x.targets {
-		if t.ID == granted.ID && t.Server.Identity == granted.Server.Identity && t.Server.Enabled {
-			x.permit.Target = t
-			return true, nil
-		}
-	}
-	return false, nil
+	return true, nil
 }
 
 // fallBackTo 在新配置里走回等待之前所在的回退模型；它不在了就留在点名的那个。

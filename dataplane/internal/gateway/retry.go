@@ -35,6 +35,8 @@ func (x *exchange) judge() bool {
 	switch {
 	case x.failure != nil:
 		x.judgeFailure(x.failure)
+	case x.live.Status < http.StatusOK: // 没有人要过换协议的 101，也没有更小的状态
+		x.judgeFailure(&proxy.Failure{Kind: proxy.Broken, Sent: true})
 	case x.live.Status < http.StatusBadRequest:
 	default:
 		x.judgeRefusal()
@@ -125,10 +127,9 @@ func (x *exchange) next() bool {
 func (x *exchange) seek() bool {
 	switch x.after {
 	case withoutUsage:
-		x.tries--
-		return x.admit(sameAgain) == nil
+		return x.tries < maxTries && (x.admit(sameAgain) == nil || x.admitLater())
 	case whenUnpaused:
-		return x.tries < maxTries && (x.admit(another) == nil || x.outwaitPause())
+		return x.tries < maxTries && (x.admit(another) == nil || x.admitLater())
 	case elsewhereOnly:
 		return x.tries < x.allowance() && x.admit(another) == nil || x.fallBack()
 	case elsewhere:
@@ -151,9 +152,9 @@ func (x *exchange) tryElsewhere(delay time.Duration) bool {
 	return (delay == 0 || x.sleep(delay)) && x.admit(sameAgain) == nil
 }
 
-// outwaitPause 带着原来的到达与期限等暂停过去；等不到则交出那个 429。
+// admitLater 带着原来的到达与期限等到有目标能去；等不到则交出上游的那个回答。
 // 等的当中钥匙、模型没了，以那个错误回答。
-func (x *exchange) outwaitPause() bool {
+func (x *exchange) admitLater() bool {
 	err := x.admit(anyCandidate)
 	if err != nil && vegaerr.CodeOf(err) != vegaerr.Exhausted {
 		x.final = err

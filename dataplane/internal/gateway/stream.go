@@ -5,7 +5,6 @@ import (
 	"io"
 	"net/http"
 
-	"github.com/vega-gateway/vega/dataplane/internal/dialect"
 	"github.com/vega-gateway/vega/dataplane/internal/meter"
 	"github.com/vega-gateway/vega/dataplane/internal/proxy"
 	usagev1 "github.com/vega-gateway/vega/proto/gen/go/vega/usage/v1"
@@ -28,9 +27,6 @@ type flow struct {
 func (x *exchange) openFlow() (*flow, error) {
 	f := &flow{src: x.live, meter: x.gw.streams.Get(x.ep.Stream, x.injected), close: func() {}}
 	encoding := x.live.Header.Get("Content-Encoding")
-	h := x.w.Header()
-	dialect.FilterResponseHeaders(h, x.live.Header)
-	h["Cache-Control"], h["X-Accel-Buffering"] = noCache, noBuffering
 	if !meter.Encoded(encoding) || !meter.Decodable(encoding) {
 		return f, nil
 	}
@@ -43,7 +39,7 @@ func (x *exchange) openFlow() (*flow, error) {
 	if err != nil {
 		return nil, err
 	}
-	h.Del("Content-Encoding")
+	x.head.Del("Content-Encoding")
 	f.src, f.close = r, func() { _ = r.Close() }
 	return f, nil
 }
@@ -101,7 +97,7 @@ func (x *exchange) pump(f *flow) error {
 				x.measuredStream(f.meter.Verdict(), false)
 				return x.broken(&proxy.Failure{Kind: proxy.Canceled, Sent: true})
 			}
-			c.grow(n)
+			c.fit(n)
 		}
 		if errors.Is(err, io.EOF) {
 			return x.endOfStream(f)

@@ -20,7 +20,7 @@ type passage struct {
 	copy *buffer // 为读用量留的一份；nil 即不必或太大
 }
 
-// passThrough 原样交出正来着的应答；prefix 是已经读出的开头。头须已过滤。
+// passThrough 原样交出正来着的应答；prefix 是已经读出的开头。
 func (x *exchange) passThrough(prefix []byte) error {
 	p := passage{left: x.live.Length}
 	if x.worthTapping() {
@@ -73,7 +73,7 @@ func (x *exchange) carry(p *passage) error {
 		case err != nil:
 			return x.broken(failureOf(err))
 		}
-		c.grow(n)
+		c.fit(n)
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/vega-gateway/vega/dataplane/internal/dialect"
 )
 
 // GenAI 语义约定的属性名；约定还在“发展中”，没有可依赖的版本，所以写在这里。
@@ -47,7 +49,7 @@ func (x *exchange) endSpan() {
 		return
 	}
 	x.span.SetAttributes(
-		attrOperation.String(x.ep.Name), attrRequestModel.String(x.asked), attrRequestID.String(x.id),
+		attrOperation.String(operation(x.ep)), attrRequestModel.String(x.asked), attrRequestID.String(x.id),
 		attrStatus.Int(x.status), attrAttempts.Int(x.attemptsMade),
 		attrInputTokens.Int64(x.tokens.prompt), attrOutputTokens.Int64(x.tokens.completion),
 	)
@@ -57,12 +59,25 @@ func (x *exchange) endSpan() {
 	if x.server != nil {
 		x.span.SetAttributes(attrServer.String(x.server.Name), attrProvider.String(x.server.Provider))
 	}
-	if x.model != nil {
-		x.span.SetAttributes(attrResponseModel.String(x.model.Name))
+	if x.served != nil {
+		x.span.SetAttributes(attrResponseModel.String(x.served.Name))
 	}
 	if x.refusal != nil {
 		x.span.SetAttributes(attrErrorType.String(x.refusal.ReasonOrCode()))
 		x.span.SetStatus(codes.Error, x.refusal.ReasonOrCode())
 	}
 	x.span.End()
+}
+
+// operation 是约定里的操作名；约定没有名字的端点用我们的。
+func operation(ep *dialect.Endpoint) string {
+	switch ep.Kind {
+	case dialect.Chat:
+		return "chat"
+	case dialect.Completions:
+		return "text_completion"
+	case dialect.Embeddings:
+		return "embeddings"
+	}
+	return ep.Name
 }

@@ -30,6 +30,9 @@ func newCORS(origins []string) *cors {
 // wrap 给带 Origin 的请求加上跨域的头，并答预检；没有 Origin 的原样过去。
 func (c *cors) wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !c.any {
+			w.Header().Set("Vary", "Origin") // 没有 Origin 的应答也要说：共用的缓存不得拿它去答跨域的
+		}
 		origin := r.Header.Get("Origin")
 		if origin == "" {
 			next.ServeHTTP(w, r)
@@ -53,9 +56,7 @@ func (c *cors) allow(h http.Header, origin string) bool {
 		h.Set("Access-Control-Allow-Origin", "*")
 	case slices.Contains(c.origins, origin):
 		h.Set("Access-Control-Allow-Origin", origin)
-		h.Set("Vary", "Origin")
 	default:
-		h.Set("Vary", "Origin")
 		return false
 	}
 	h.Set("Access-Control-Expose-Headers", exposedHeaders)

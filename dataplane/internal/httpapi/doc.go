@@ -7,7 +7,7 @@
 //
 // 不变量：
 //   - 应答截断时的 http.ErrAbortHandler 一路传到 net/http，没有谁吞掉它；所以不用 Echo 的 Recover。
-//   - 没有 WriteTimeout：流可以很长，写期限由 gateway 逐次续。
+//   - WriteTimeout 只管到第一次写：流可以很长，写期限由 gateway 逐次续。
 //   - 每个客户端连接可能要一个上游连接，所以客户端连接的上限是（描述符上限 − 预留）/ 2。
 //
 // 并发：造好之后只读；Limit 的计数是原子的。

@@ -141,3 +141,11 @@ func TestClientBudget_LeavesRoomForUpstreams(t *testing.T) {
 		t.Fatalf("%d", got)
 	}
 }
+
+func TestNew_NarrowedCORSTellsCachesThatTheAnswerVaries(t *testing.T) {
+	_, addr := serve(t, Config{CORSOrigins: []string{"https://app.example"}}, LimitConfig{})
+	_, h, _, _ := do(t, "GET", "http://"+addr+"/v1/models", nil)
+	if h.Get("Vary") != "Origin" {
+		t.Fatalf("a shared cache may give this answer to another origin: %v", h)
+	}
+}

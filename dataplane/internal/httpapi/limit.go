@@ -113,3 +113,11 @@ func (c *limitedConn) Close() error {
 	c.once.Do(func() { c.limit.open.Add(-1) })
 	return c.Conn.Close()
 }
+
+// SetLinger 转给底下的 TCP：gateway 以 RST 断开 HTTP/1.0 的截断应答要用。
+func (c *limitedConn) SetLinger(sec int) error {
+	if tcp, ok := c.Conn.(*net.TCPConn); ok {
+		return tcp.SetLinger(sec)
+	}
+	return nil
+}

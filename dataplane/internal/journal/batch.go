@@ -11,16 +11,16 @@ import (
 // maxBatchBytes 使一批远小于 gRPC 默认的 4 MiB 消息上限。
 const maxBatchBytes = 1 << 20
 
-// Batch 取出从 from 起至多 max 条连续的记录（约 1 MiB 为限），附到 last_seq 为止的累计数；没有可取的返回 nil。
+// Batch 取出从 from 起至多 limit 条连续的记录（约 1 MiB 为限），附到 last_seq 为止的累计数；没有可取的返回 nil。
 // from 为 0 当作 1。已过去的那些秒的拒绝先成为记录。node_id 与 sent_unix_ms 由送的人填。
-func (j *Journal) Batch(from uint64, max int) *usagev1.Batch {
+func (j *Journal) Batch(from uint64, limit int) *usagev1.Batch {
 	for _, r := range j.refusals.ended(j.now().Unix()) {
 		j.append(r)
 	}
 	if from == 0 {
 		from = 1
 	}
-	records, total := j.pick(from, max)
+	records, total := j.pick(from, limit)
 	if len(records) == 0 {
 		return nil
 	}

@@ -16,6 +16,8 @@ func cleanRequest(r *usagev1.Request) {
 	} {
 		*s = clean(*s)
 	}
+	// 客户端自报的号常是头部里的一小段；不另存一份，就把整个头部拖在环里。
+	r.ClientRequestId = strings.Clone(r.ClientRequestId)
 	for _, a := range r.Attempts {
 		a.Server, a.UpstreamModel, a.ServedModel = clean(a.Server), clean(a.UpstreamModel), clean(a.ServedModel)
 	}
@@ -33,6 +35,5 @@ func clean(s string) string {
 	if utf8.ValidString(s) {
 		return s
 	}
-	s = strings.ToValidUTF8(s, "?")
-	return s
+	return strings.ToValidUTF8(s, "?")
 }

@@ -20,6 +20,8 @@ type Config struct {
 	WakeAt int
 	// Epoch 是这份记录序列的号；0 即随机取一个非零的。
 	Epoch uint64
+	// KnownModel 说一个名字是不是公开模型名；不是的（客户端乱报的）在拒绝里不留名字。nil 即都认得。不得回调本包。
+	KnownModel func(name string) bool
 	// Now 是墙上时钟，只用来给拒绝分秒；nil 即 time.Now。
 	Now func() time.Time
 }
@@ -29,6 +31,7 @@ type Journal struct {
 	epoch    uint64
 	wakeAt   uint64
 	now      func() time.Time
+	known    func(string) bool
 	inFlight atomic.Int64
 	wake     chan struct{}
 	refusals refusals
@@ -49,13 +52,16 @@ func New(cfg Config) *Journal {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
+	if cfg.KnownModel == nil {
+		cfg.KnownModel = func(string) bool { return true }
+	}
 	for cfg.Epoch == 0 {
 		var b [8]byte
 		rand.Read(b[:]) // 从不返回错误
 		cfg.Epoch = binary.LittleEndian.Uint64(b[:])
 	}
 	return &Journal{
-		epoch: cfg.Epoch, wakeAt: uint64(max(1, cfg.WakeAt)), now: cfg.Now,
+		epoch: cfg.Epoch, wakeAt: uint64(max(1, cfg.WakeAt)), now: cfg.Now, known: cfg.KnownModel,
 		wake: make(chan struct{}, 1),
 		ring: ring{max: max(1, cfg.MaxRecords), keep: uint64(max(0, cfg.KeepAcked)), first: 1},
 	}
@@ -74,15 +80,20 @@ func (j *Journal) Epoch() uint64 { return j.epoch }
 func (j *Journal) Open() { j.inFlight.Add(1) }
 
 // Close 追加一个结束了的请求，从不阻塞。r 从此归本包，调用者不得再碰。
-// 非 UTF-8 或过长的文本会被改写，否则一条记录就能让整批编不出来。
+// 非 UTF-8 或过长的文本、越界的数字会被改写，否则一条记录就能让整批编不出来，或者被控制面退回。
 func (j *Journal) Close(r *usagev1.Request) {
 	cleanRequest(r)
+	boundNumbers(r)
 	j.append(&usagev1.Record{Body: &usagev1.Record_Request{Request: r}})
 	j.inFlight.Add(-1)
 }
 
 // Refuse 记一次没有到过任何上游的拒绝；app 与 model 可空。同一秒内相同的合成一条，那一秒过去后成为记录。
+// 不认得的模型名不留：它来自客户端，留着就能撑大内存与控制面的用量表。
 func (j *Journal) Refuse(app, model, code string) {
+	if model != "" && !j.known(model) {
+		model = ""
+	}
 	for _, r := range j.refusals.add(j.now().Unix(), clean(app), clean(model), clean(code)) {
 		j.append(r)
 	}

@@ -2,11 +2,13 @@ package journal
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 	"unicode/utf8"
+	"unsafe"
 
 	"google.golang.org/protobuf/proto"
 	"pgregory.net/rapid"
@@ -79,13 +81,63 @@ func TestRefuse_BecomesOneRecordWhenItsSecondIsOver(t *testing.T) {
 		t.Errorf("%v %v", first, second)
 	}
 	j.Refuse("a", "m", "queue_full")
-	now = now.Add(-10 * time.Second) // 钟往回走不丢也不另起一秒
+	now = now.Add(-time.Second) // 读钟与拿锁之间晚到一秒的不另起一条
 	j.Refuse("a", "m", "queue_full")
 	if last := j.Flush(); last != 4 {
 		t.Fatalf("flushed up to %d", last)
 	}
 	if r := j.Batch(4, 10).GetRecords()[0].GetRefusals(); r.GetCount() != 2 || r.GetSecondUnix() != 101 {
 		t.Errorf("%v", r)
+	}
+}
+
+func TestRefuse_AClockSetBackHoldsNothingUp(t *testing.T) {
+	now := time.Unix(1_000_000, 0)
+	j := New(Config{Now: func() time.Time { return now }})
+	j.Refuse("a", "m", "queue_full")
+	now = now.Add(-time.Hour)
+	if b := j.Batch(1, 10); b.GetCumulative().GetRefused() != 1 || b.GetRecords()[0].GetRefusals().GetSecondUnix() != 1_000_000 {
+		t.Fatalf("the old second is held until the clock catches up: %v", b)
+	}
+	j.Refuse("a", "m", "queue_full")
+	now = now.Add(time.Second)
+	if r := j.Batch(2, 10).GetRecords()[0].GetRefusals(); r.GetSecondUnix() != 1_000_000-3_600 || r.GetCount() != 1 {
+		t.Errorf("%v", r)
+	}
+}
+
+func TestRefuse_UnknownModelNamesAreNotKept(t *testing.T) {
+	j := New(Config{KnownModel: func(name string) bool { return name == "gpt-4o" }})
+	for i := range 5_000 {
+		j.Refuse("a", fmt.Sprint("invented-", i), "model_not_found")
+	}
+	j.Refuse("a", "gpt-4o", "queue_full")
+	j.Flush()
+	b := j.Batch(1, 10_000)
+	var unknown, known int64
+	for _, r := range b.GetRecords() {
+		switch m := r.GetRefusals().GetModel(); m {
+		case "":
+			unknown += r.GetRefusals().GetCount()
+		case "gpt-4o":
+			known += r.GetRefusals().GetCount()
+		default:
+			t.Fatalf("kept %q", m)
+		}
+	}
+	if unknown != 5_000 || known != 1 || len(b.GetRecords()) > 4 {
+		t.Errorf("%d unknown, %d known in %d records", unknown, known, len(b.GetRecords()))
+	}
+}
+
+// TestClose_DoesNotKeepTheClientsHeaderAlive 看记录里的串与头部不是同一块内存。
+func TestClose_DoesNotKeepTheClientsHeaderAlive(t *testing.T) {
+	header := strings.Repeat("x", 30_000)
+	r := request("r", 1)
+	r.ClientRequestId = header[:100]
+	New(Config{}).Close(r)
+	if r.ClientRequestId != header[:100] || unsafe.StringData(r.ClientRequestId) == unsafe.StringData(header) {
+		t.Error("100 bytes keep 30,000 in memory")
 	}
 }
 
@@ -231,6 +283,27 @@ func TestClose_MakesAnyTextEncodable(t *testing.T) {
 	}
 	if !utf8.ValidString(r.ClientRequestId) || len(r.ClientRequestId) > maxText || r.Model != "ok" {
 		t.Errorf("%q", r.ClientRequestId)
+	}
+}
+
+func TestClose_KeepsNumbersWithinWhatTheControlPlaneTakes(t *testing.T) {
+	j := New(Config{Now: func() time.Time { return time.Unix(-9, 0) }})
+	r := request("r", 7)
+	r.StartedUnixMs, r.QueueUs, r.EndedUnixMs = -1, math.MinInt64, math.MaxInt64
+	huge := &usagev1.Attempt{DurationUs: -5, CostNano: math.MaxInt64, Usage: &usagev1.Usage{PromptTokens: proto.Int64(math.MaxInt64), CachedTokens: proto.Int64(-1)}}
+	r.Attempts = append(r.Attempts, huge, &usagev1.Attempt{})
+	j.Close(r)
+	if r.StartedUnixMs != 0 || r.QueueUs != 0 || r.EndedUnixMs != maxTime || huge.DurationUs != 0 || huge.CostNano != maxCost ||
+		huge.Usage.GetPromptTokens() != maxNumber || huge.Usage.GetCachedTokens() != 0 || huge.Usage.CompletionTokens != nil {
+		t.Errorf("%v", r)
+	}
+	if want := request("r", 7).Attempts[1]; !proto.Equal(r.Attempts[1], want) {
+		t.Errorf("an ordinary attempt became %v", r.Attempts[1])
+	}
+	j.Refuse("a", "m", "queue_full")
+	j.Flush()
+	if s := j.Batch(2, 1).GetRecords()[0].GetRefusals().GetSecondUnix(); s != 0 {
+		t.Errorf("second %d", s)
 	}
 }
 

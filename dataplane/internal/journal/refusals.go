@@ -8,8 +8,7 @@ import (
 	usagev1 "github.com/vega-gateway/vega/proto/gen/go/vega/usage/v1"
 )
 
-// maxRefusalKeys 是一秒内分得开的 app × model × code 的数目。模型名来自客户端，乱报名字的人不能撑大内存：
-// 超出的不再按模型分（app 与 code 的数目受配置所限）。
+// maxRefusalKeys 是一秒内分得开的 app × model × code 的数目；超出的不再按模型分（app 与 code 的数目受配置所限）。
 const maxRefusalKeys = 1_000
 
 type refusalKey struct{ app, model, code string }
@@ -21,12 +20,16 @@ type refusals struct {
 	counts map[refusalKey]int64
 }
 
-// add 记一次，返回因此结束的那些秒的记录。钟往回走时记在已经开始的那一秒。
+// over 说 now 这一秒时，合计着的那一秒已经过去。晚到一秒的（读钟与拿锁之间）仍算它；
+// 钟往回走得更多，等它追上来可能要很久，也算过去。
+func (f *refusals) over(now int64) bool { return now > f.second || now < f.second-1 }
+
+// add 记一次，返回因此结束的那些秒的记录。
 func (f *refusals) add(second int64, app, model, code string) []*usagev1.Record {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var done []*usagev1.Record
-	if second > f.second {
+	if f.over(second) {
 		done = f.drain()
 		f.second = second
 	}
@@ -45,7 +48,7 @@ func (f *refusals) add(second int64, app, model, code string) []*usagev1.Record 
 func (f *refusals) ended(second int64) []*usagev1.Record {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if second <= f.second {
+	if !f.over(second) {
 		return nil
 	}
 	return f.drain()
@@ -65,7 +68,7 @@ func (f *refusals) drain() []*usagev1.Record {
 	records := make([]*usagev1.Record, 0, len(f.counts))
 	for k, n := range f.counts {
 		records = append(records, &usagev1.Record{Body: &usagev1.Record_Refusals{Refusals: &usagev1.Refusals{
-			SecondUnix: f.second, App: k.app, Model: k.model, Code: k.code, Count: n,
+			SecondUnix: bound(f.second, maxNumber), App: k.app, Model: k.model, Code: k.code, Count: n,
 		}}})
 	}
 	slices.SortFunc(records, func(a, b *usagev1.Record) int {

@@ -74,17 +74,17 @@ func Accepts(acceptEncoding, contentEncoding string) bool {
 }
 
 func accepts(acceptEncoding, name string) bool {
-	any := false
+	others := false
 	for item := range strings.SplitSeq(acceptEncoding, ",") {
 		coding, params, _ := strings.Cut(item, ";")
 		switch strings.ToLower(strings.TrimSpace(coding)) {
 		case strings.TrimPrefix(name, "x-"):
 			return !refused(params)
 		case "*":
-			any = !refused(params)
+			others = !refused(params)
 		}
 	}
-	return any
+	return others
 }
 
 // refused 认出 q=0。

@@ -24,7 +24,7 @@ type Answer struct {
 	wrote  atomic.Bool // HTTP/2：头已写出
 	multi  bool        // HTTP/2
 	source Source
-	values [2]string // 请求头的值
+	room   requestRoom
 }
 
 // Do 发出一次调用，等到应答的头。ctx 结束即取消上游。
@@ -43,7 +43,7 @@ func (p *Pool) Do(ctx context.Context, c *Call) (*Answer, *Failure) {
 	if c.Server.BaseURL.Scheme == "https" {
 		a.trace.WroteHeaders = func() { a.wrote.Store(true) }
 	}
-	resp, err := t.RoundTrip(newRequest(httptrace.WithClientTrace(a.ctx, &a.trace), c, &a.values)) //nolint:bodyclose // 体归 Answer，由 Close 关
+	resp, err := t.RoundTrip(newRequest(httptrace.WithClientTrace(a.ctx, &a.trace), c, &a.room)) //nolint:bodyclose // 体归 Answer，由 Close 关
 	if err != nil {
 		f := a.roundTripFailure(err)
 		a.finish()
@@ -54,8 +54,12 @@ func (p *Pool) Do(ctx context.Context, c *Call) (*Answer, *Failure) {
 }
 
 func (a *Answer) gotConn(info httptrace.GotConnInfo) {
+	// 先认 HTTP/2：它的连接是共用的，别的流正卡在写上时 markOf 会等着那把锁，超时与取消都叫不醒。
+	if a.multi = negotiatedH2(info.Conn); a.multi {
+		return
+	}
 	a.handed = markOf(info.Conn, info.Reused)
-	a.multi = a.handed.conn == nil || negotiatedH2(info.Conn)
+	a.multi = a.handed.conn == nil
 }
 
 // wroteRequest 在 Transport 写完（或写坏）请求之后归还借出的那一份体。

@@ -34,17 +34,18 @@ func (c *Call) hasBody() bool { return c.Body != nil && len(c.Body.Bytes()) > 0 
 // newRequest 造出 Transport 不会自己重放的请求：
 // GET 带一个空而非 NoBody 的体，Idempotency-Key 用小写的键——两者都会让 Transport 以为重放无害，
 // 而它的重放用的是同一个编号，上游的账本就会比我们多一笔。什么都没写出去时的换连接仍由它做。
-func newRequest(ctx context.Context, c *Call, values *[2]string) *http.Request {
+func newRequest(ctx context.Context, c *Call, room *requestRoom) *http.Request {
 	r := &http.Request{
 		Method: c.Method, URL: target(c), Header: c.Header,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 	}
-	addHeaders(c, values)
+	addHeaders(c, &room.values)
 	switch {
 	case c.hasBody():
-		r.ContentLength = int64(len(c.Body.Bytes()))
-		r.Body = lend(c.Body)
-		r.GetBody = func() (io.ReadCloser, error) { return lend(c.Body), nil }
+		src := c.Body
+		r.ContentLength = int64(len(src.Bytes()))
+		r.Body = lend(src, &room.body)
+		r.GetBody = func() (io.ReadCloser, error) { return lend(src, new(bytes.Reader)), nil }
 	case c.Method == http.MethodGet:
 		r.Body = io.NopCloser(strings.NewReader(""))
 	default:
@@ -105,7 +106,14 @@ func plainPath(path string) bool {
 
 // lend 借出一份请求体。用标准库的内存读者，Transport 才肯把头与体放进同一次写；
 // 代价是看不见 Close，所以在 WroteRequest 里归还（见 Answer.wroteRequest）。
-func lend(src Source) io.ReadCloser {
+func lend(src Source, r *bytes.Reader) io.ReadCloser {
 	src.Retain()
-	return io.NopCloser(bytes.NewReader(src.Bytes()))
+	r.Reset(src.Bytes())
+	return io.NopCloser(r)
+}
+
+// requestRoom 是请求要的几样小东西的地方，随 Answer 一起分配。
+type requestRoom struct {
+	values [2]string // 凭证与请求号两个头的值
+	body   bytes.Reader
 }

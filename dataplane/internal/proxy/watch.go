@@ -19,6 +19,7 @@ type watch struct {
 	begun   atomic.Bool  // 已有首个应答字节
 	cancel  context.CancelCauseFunc
 	timer   *time.Timer
+	stopped atomic.Bool
 }
 
 // begin 开始计时；期限须在第一次 next 之前定好。
@@ -64,6 +65,9 @@ func (w *watch) fire() {
 		return
 	}
 	w.timer.Reset(left)
+	if w.stopped.Load() { // 与 stop 擦肩而过：不停掉它，整个尝试要被定时器留到期限
+		w.timer.Stop()
+	}
 }
 
 // firstByteSeen 让 first_byte 不再作数。定时器定在 first_byte，idle 更短时才要提前。
@@ -78,4 +82,7 @@ func (w *watch) readBegins() { w.reading.Store(max(1, int64(time.Since(w.start))
 func (w *watch) readEnds()   { w.reading.Store(0) }
 
 // stop 之后定时器至多再白响一次：取消一个已经结束的尝试没有后果。
-func (w *watch) stop() { w.timer.Stop() }
+func (w *watch) stop() {
+	w.stopped.Store(true)
+	w.timer.Stop()
+}

@@ -12,8 +12,8 @@ import (
 	usagev1 "github.com/vega-gateway/vega/proto/gen/go/vega/usage/v1"
 	"github.com/vega-gateway/vega/proto/vegaerr"
 
+	"github.com/vega-gateway/vega/dataplane/internal/backoff"
 	"github.com/vega-gateway/vega/dataplane/internal/journal"
-	"github.com/vega-gateway/vega/dataplane/internal/subscribe/jitter"
 )
 
 // Config 的零值字段取所注的默认值；NodeID 必填。
@@ -31,7 +31,7 @@ type Config struct {
 // Journal 是本包要的那一面；*journal.Journal 即是。
 type Journal interface {
 	Epoch() uint64
-	Batch(from uint64, max int) *usagev1.Batch
+	Batch(from uint64, limit int) *usagev1.Batch
 	Acked(hw uint64)
 	Rewind(hw uint64)
 	Flush() uint64
@@ -53,7 +53,7 @@ type Reporter struct {
 	cfg     Config
 	deps    Deps
 	log     *zap.Logger
-	backoff jitter.Backoff
+	backoff backoff.Backoff
 
 	connected atomic.Bool
 	urgent    atomic.Int32  // 在等的 Flush 数：不为零时不攒批
@@ -84,7 +84,7 @@ func New(cfg Config, deps Deps) (*Reporter, error) {
 	}
 	return &Reporter{
 		cfg: cfg, deps: deps, log: deps.Log,
-		backoff: jitter.Backoff{Min: cfg.BackoffMin, Max: cfg.BackoffMax, Random: deps.Random},
+		backoff: backoff.Backoff{Min: cfg.BackoffMin, Max: cfg.BackoffMax, Random: deps.Random},
 		kick:    make(chan struct{}, 1),
 		moved:   make(chan struct{}),
 	}, nil
@@ -101,21 +101,27 @@ func (r *Reporter) Connected() bool { return r.connected.Load() }
 
 // Run 送记录直到 ctx 结束；那时返回 nil。断线从不使它返回。
 func (r *Reporter) Run(ctx context.Context) error {
-	for {
-		start := time.Now()
-		err := r.session(ctx)
-		r.connected.Store(false)
-		if ctx.Err() != nil {
-			return nil
-		}
-		if time.Since(start) >= r.cfg.HealthyAfter {
-			r.backoff.Reset()
-		}
-		wait := r.backoff.Next()
-		r.log.Warn("usage stream ended, reconnecting", zap.Error(err), zap.Duration("wait", wait),
-			zap.Int64("unreported", r.deps.Journal.Stats().Unreported))
-		r.pause(ctx, wait)
+	for ctx.Err() == nil {
+		r.once(ctx)
 	}
+	return nil
+}
+
+// once 是一条流的一生，与其后的退避。
+func (r *Reporter) once(ctx context.Context) {
+	start := time.Now()
+	err := r.session(ctx)
+	r.connected.Store(false)
+	if ctx.Err() != nil {
+		return
+	}
+	if time.Since(start) >= r.cfg.HealthyAfter {
+		r.backoff.Reset()
+	}
+	wait := r.backoff.Next()
+	r.log.Warn("usage stream ended, reconnecting", zap.Error(err), zap.Duration("wait", wait),
+		zap.Int64("unreported", r.deps.Journal.Stats().Unreported))
+	r.pause(ctx, wait)
 }
 
 // pause 等过退避；有人 Flush 就不等。

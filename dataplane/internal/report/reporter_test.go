@@ -258,6 +258,27 @@ func TestRun_SilentControlPlaneIsLeftAfterTheTimeout(t *testing.T) {
 	r.exactlyOnce(t, 2)
 }
 
+func TestRun_ControlPlaneThatTakesNoBatchesIsLeftAfterTheTimeout(t *testing.T) {
+	r := &rig{cp: controltest.Start(t, controltest.Config{}), j: journal.New(journal.Config{})}
+	r.cp.DelayAcks(time.Hour) // 它收下头两批就不再读：再送的停在流控上
+	r.run(t, Config{AckTimeout: 300 * time.Millisecond, Window: 8, BatchRecords: 2_000})
+	for range 20_000 {
+		r.j.Open()
+		r.j.Close(request(strings.Repeat("x", 256)))
+	}
+	for deadline := time.Now().Add(10 * time.Second); len(r.cp.UsageHellos()) < 2; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("still waiting for a control plane that takes nothing")
+		}
+	}
+	r.cp.DelayAcks(0)
+	r.cp.DropStreams()
+	r.flush(t)
+	if l := r.cp.Ledger("n1", r.j.Epoch()); l.Totals.Requests != 20_000 || l.Mismatches != 0 {
+		t.Errorf("%+v, mismatches %d", l.Totals, l.Mismatches)
+	}
+}
+
 func TestRun_RandomFaultsNeverLoseOrDouble(t *testing.T) {
 	r := start(t, Config{BatchRecords: 5, Window: 3}, journal.Config{KeepAcked: 100_000})
 	r.exactlyOnce(t, r.storm(t, rand.New(rand.NewPCG(3, 4)), 60))

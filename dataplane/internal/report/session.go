@@ -11,6 +11,8 @@ import (
 	"google.golang.org/grpc"
 
 	usagev1 "github.com/vega-gateway/vega/proto/gen/go/vega/usage/v1"
+
+	"github.com/vega-gateway/vega/dataplane/internal/inbox"
 )
 
 type reportStream = grpc.BidiStreamingClient[usagev1.ReportRequest, usagev1.ReportResponse]
@@ -19,6 +21,7 @@ type reportStream = grpc.BidiStreamingClient[usagev1.ReportRequest, usagev1.Repo
 type session struct {
 	*Reporter
 	stream   reportStream
+	leave    func() // 以 errSilent 断开
 	greeted  bool   // Hello 已得到应答，可以送了
 	next     uint64 // 下一批从这里起
 	sent     uint64 // 送出的最大序号
@@ -27,73 +30,52 @@ type session struct {
 	due      time.Time
 }
 
+// errSilent 说该来的应答没有来。
+var errSilent = errors.New("the control plane does not answer")
+
 // session 是一条流从 Hello 到断开；返回断开的原因。
 func (r *Reporter) session(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithCancelCause(ctx)
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	defer cancel()
+	defer cancel(nil)
 
 	stream, err := r.deps.Client.Report(ctx)
 	if err != nil {
 		return fmt.Errorf("open the usage stream: %w", err)
 	}
-	s := &session{Reporter: r, stream: stream, due: time.Now().Add(r.cfg.AckTimeout)}
+	s := &session{Reporter: r, stream: stream, leave: func() { cancel(errSilent) }, due: time.Now().Add(r.cfg.AckTimeout)}
 	if err := stream.Send(s.hello()); err != nil {
 		_, err = stream.Recv() // Send 只说 io.EOF，真正的状态在 Recv 那里
 		return fmt.Errorf("send hello: %w", err)
 	}
-	inbox, broken := make(chan *usagev1.ReportResponse), make(chan error, 1)
-	wg.Go(func() { broken <- receive(ctx, stream, inbox) })
+	in := inbox.Open(ctx, &wg, stream.Recv)
 
 	tick := time.NewTicker(r.cfg.Tick)
 	defer tick.Stop()
 	for {
 		partial := false
 		select {
-		case err := <-broken:
+		case err := <-in.Broken():
 			return err
 		case <-ctx.Done():
 			return ctx.Err()
-		case in := <-inbox:
-			if err := s.answer(in); err != nil {
+		case m := <-in.Messages():
+			if err := s.answer(m); err != nil {
 				return err
 			}
 		case <-r.deps.Journal.Wake():
 		case now := <-tick.C:
 			if s.overdue(now) {
-				return errors.New("the control plane does not answer")
+				return errSilent
 			}
 			partial = true
 		}
 		if err := s.pump(partial || r.urgent.Load() > 0); err != nil {
-			return reason(broken, inbox)
-		}
-	}
-}
-
-func receive(ctx context.Context, stream reportStream, inbox chan<- *usagev1.ReportResponse) error {
-	for {
-		m, err := stream.Recv()
-		if err != nil {
-			return err
-		}
-		select {
-		case inbox <- m:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
-// reason 取出 Send 失败的真正缘由：Send 只说 io.EOF，状态在 Recv 那里。到手的消息不再要，
-// 但必须接走：收的人正等着交出一条时，不接就互相等死。
-func reason(broken <-chan error, inbox <-chan *usagev1.ReportResponse) error {
-	for {
-		select {
-		case err := <-broken:
-			return err
-		case <-inbox:
+			if errors.Is(context.Cause(ctx), errSilent) {
+				return errSilent
+			}
+			return in.Reason()
 		}
 	}
 }
@@ -122,7 +104,7 @@ func (s *session) pump(partial bool) error {
 			return nil
 		}
 		b.NodeId, b.SentUnixMs = s.cfg.NodeID, s.deps.Now().UnixMilli()
-		if err := s.stream.Send(&usagev1.ReportRequest{Message: &usagev1.ReportRequest_Batch{Batch: b}}); err != nil {
+		if err := s.send(b); err != nil {
 			return err
 		}
 		if s.inFlight == 0 {
@@ -132,6 +114,12 @@ func (s *session) pump(partial bool) error {
 		s.next, s.sent = b.LastSeq+1, max(s.sent, b.LastSeq)
 	}
 	return nil
+}
+
+// send 送一批。对面不收时流控会使 Send 一直等下去，那时主循环看不了钟，所以由定时器断开。
+func (s *session) send(b *usagev1.Batch) error {
+	defer time.AfterFunc(s.cfg.AckTimeout, s.leave).Stop()
+	return s.stream.Send(&usagev1.ReportRequest{Message: &usagev1.ReportRequest_Batch{Batch: b}})
 }
 
 // answer 依一个应答移动游标。

@@ -1,6 +1,12 @@
 package route
 
-import "time"
+import (
+	"crypto/sha256"
+	"iter"
+	"time"
+
+	"github.com/vega-gateway/vega/dataplane/internal/state"
+)
 
 // health 是一个失败过的目标的病历；由 Router.mu 守着。
 type health struct {
@@ -62,7 +68,7 @@ func (r *Router) Alive(p *Pass) {
 
 // Settle 了结一张 Pass；reason 在失败时给运维看。重复调用无害。
 func (r *Router) Settle(p *Pass, res Result, reason string) {
-	if p.done {
+	if p.done || p.key == (key{}) {
 		return
 	}
 	p.done = true
@@ -94,6 +100,9 @@ func (r *Router) record(h *health, p *Pass, res Result, reason string) {
 		h.window.good[0]++
 		if p.trial {
 			r.heal(h)
+		}
+		if r.recovered(h, now) {
+			r.forget(p.key)
 		}
 	case Failing:
 		h.consecutive++
@@ -130,6 +139,32 @@ func (r *Router) heal(h *health) {
 	h.ejected, h.probing, h.consecutive = false, false, 0
 	h.window = window{start: r.now()}
 	h.healed = r.now()
+}
+
+// Retain 只留下这些服务器（名字与 Identity 都对得上）的病历。换上新配置之后调用。
+func (r *Router) Retain(servers iter.Seq[*state.Server]) {
+	known := map[string][sha256.Size]byte{}
+	for s := range servers {
+		known[s.Name] = s.Identity
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for k := range r.sick {
+		if identity, ok := known[k.id.Server]; !ok || identity != k.identity {
+			r.forget(k)
+		}
+	}
+}
+
+func (r *Router) forget(k key) {
+	delete(r.sick, k)
+	r.tracked.Store(int64(len(r.sick)))
+}
+
+// recovered 说病历已经没有用处：窗口里没有坏的，上一次摘出也久得不再加倍。丢掉它，热路径才重新不必拿锁。
+func (r *Router) recovered(h *health, now time.Time) bool {
+	_, bad := h.window.totals()
+	return !h.ejected && bad == 0 && h.consecutive == 0 && now.Sub(h.healed) > r.cfg.MaxEject
 }
 
 // forgetAfter 是没有动静多久的病历可以丢掉。

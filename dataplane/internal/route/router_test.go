@@ -1,6 +1,7 @@
 package route
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -185,5 +186,37 @@ func BenchmarkChoose_Healthy(b *testing.B) {
 	for range b.N {
 		_, p := r.Choose(all, anyone)
 		r.Settle(&p, Healthy, "")
+	}
+}
+
+func TestRouter_RecoveredTargetIsForgottenSoThatTheHotPathTakesNoLock(t *testing.T) {
+	w := newWorld()
+	a := target("a", 0)
+	w.fail(a, 1)
+	answer := func() {
+		_, p := w.router.Choose([]*state.Target{a}, anyone)
+		w.router.Settle(&p, Healthy, "")
+	}
+	answer()
+	if w.router.tracked.Load() != 1 {
+		t.Fatal("a failure still in the window is forgotten")
+	}
+	w.now = w.now.Add(time.Minute)
+	answer()
+	if w.router.tracked.Load() != 0 {
+		t.Fatal("a target healthy for a whole window is still tracked")
+	}
+}
+
+func TestRetain_DropsWhatTheConfigurationNoLongerHas(t *testing.T) {
+	w := newWorld()
+	a, b := target("a", 0), target("b", 0)
+	w.fail(a, 5)
+	w.fail(b, 5)
+	moved := *b.Server
+	moved.Identity[1] = 9
+	w.router.Retain(slices.Values([]*state.Server{a.Server, &moved}))
+	if got := w.router.Ejections(); len(got) != 1 || got[0].Server != "a" {
+		t.Fatalf("%v", got)
 	}
 }

@@ -23,7 +23,7 @@ func (s *Subscriber) apply(u *configv1.SnapshotUpdate) *configv1.WatchRequest {
 	if err != nil {
 		reason := oneLine(err)
 		s.refused.note(u)
-		s.setError(fmt.Sprintf("revision %d refused: %s", u.GetRevision(), reason))
+		s.setRefusal(fmt.Sprintf("revision %d refused: %s", u.GetRevision(), reason))
 		s.log.Error("configuration refused, keeping the old one", zap.Uint64("revision", u.GetRevision()), zap.String("reason", reason))
 		return &configv1.WatchRequest{Message: &configv1.WatchRequest_Nack{
 			Nack: &configv1.Nack{Revision: u.GetRevision(), Digest: u.GetDigest(), Reason: reason},
@@ -31,7 +31,7 @@ func (s *Subscriber) apply(u *configv1.SnapshotUpdate) *configv1.WatchRequest {
 	}
 	s.deps.Holder.Swap(st)
 	s.refused.clear()
-	s.setError("")
+	s.setRefusal("")
 	if fresh {
 		s.queueSave(u)
 	}
@@ -115,13 +115,15 @@ func decompress(enc configv1.Encoding, b []byte, maxBytes int) ([]byte, error) {
 const maxReason = 1_000
 
 // oneLine 把错误写成一行、有界、可打印的文本。
-func oneLine(err error) string {
-	text := strings.Map(func(r rune) rune {
+func oneLine(err error) string { return printable(err.Error()) }
+
+func printable(text string) string {
+	text = strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {
 			return r
 		}
 		return ' '
-	}, err.Error())
+	}, text)
 	if len(text) > maxReason {
 		text = strings.ToValidUTF8(text[:maxReason], "") + "…"
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -177,6 +178,35 @@ func TestSave_FailureIsShownAndServingGoesOn(t *testing.T) {
 	}
 	if err := newStore(file).save(controltest.Update(t, 1, snapshot("m"))); err == nil || errors.Is(err, errAbsent) {
 		t.Error(err)
+	}
+}
+
+func TestSave_FailureIsShownUntilItIsStored(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	if err := os.WriteFile(dir, nil, 0o600); err != nil { // 同名的文件挡着目录
+		t.Fatal(err)
+	}
+	cp := controltest.Start(t, controltest.Config{})
+	n := start(t, cp, dir)
+	cp.WaitAck(t, cp.Push(t, snapshot("m")))
+	for deadline := time.Now().Add(10 * time.Second); n.LastError() == ""; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the failure is hidden")
+		}
+	}
+	cp.WaitAck(t, cp.Push(t, snapshot("m"))) // 内容没变：没有再存，也没有存好
+	if n.LastError() == "" {
+		t.Error("an unchanged configuration hides that it is not stored")
+	}
+	if err := os.Remove(dir); err != nil {
+		t.Fatal(err)
+	}
+	n.stop()
+	if text := n.LastError(); text != "" {
+		t.Errorf("still shown after it was stored at the end: %q", text)
+	}
+	if _, err := newStore(dir).load(0); err != nil {
+		t.Errorf("not stored at the end: %v", err)
 	}
 }
 

@@ -2,6 +2,7 @@ package subscribe
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -11,20 +12,24 @@ import (
 
 	configv1 "github.com/vega-gateway/vega/proto/gen/go/vega/config/v1"
 
-	"github.com/vega-gateway/vega/dataplane/internal/subscribe/jitter"
+	"github.com/vega-gateway/vega/dataplane/internal/backoff"
+	"github.com/vega-gateway/vega/dataplane/internal/inbox"
 )
-
-type watchStream = grpc.BidiStreamingClient[configv1.WatchRequest, configv1.WatchResponse]
 
 // messageOverhead 是快照之外一条消息的余量。
 const messageOverhead = 1 << 20
 
+// sendTimeout 是一条上行消息至多等多久。对面不收时流控会使 Send 一直等下去，主循环停在那里，新的配置就换不上。
+const sendTimeout = 30 * time.Second
+
+var errSilent = errors.New("the control plane takes no messages")
+
 // session 是一条流从 Hello 到断开；返回断开的原因。
 func (s *Subscriber) session(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithCancelCause(ctx)
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	defer cancel()
+	defer cancel(nil)
 
 	stream, err := s.deps.Client.Watch(ctx, grpc.MaxCallRecvMsgSize(s.cfg.MaxSnapshotBytes+messageOverhead))
 	if err != nil {
@@ -34,8 +39,7 @@ func (s *Subscriber) session(ctx context.Context) error {
 		_, err = stream.Recv() // Send 只说 io.EOF，真正的状态在 Recv 那里
 		return fmt.Errorf("send hello: %w", err)
 	}
-	inbox, broken := make(chan *configv1.WatchResponse), make(chan error, 1)
-	wg.Go(func() { broken <- receive(ctx, stream, inbox) })
+	in := inbox.Open(ctx, &wg, stream.Recv)
 
 	status := time.NewTicker(s.cfg.StatusEvery)
 	defer status.Stop()
@@ -46,7 +50,7 @@ func (s *Subscriber) session(ctx context.Context) error {
 	for {
 		var out *configv1.WatchRequest
 		select {
-		case err := <-broken:
+		case err := <-in.Broken():
 			return err
 		case <-ctx.Done():
 			return ctx.Err()
@@ -54,9 +58,9 @@ func (s *Subscriber) session(ctx context.Context) error {
 			out = s.status()
 		case <-retry.C:
 			out, held = s.apply(held), nil
-		case in := <-inbox:
+		case got := <-in.Messages():
 			s.connected.Store(true)
-			switch m := in.GetMessage().(type) {
+			switch m := got.GetMessage().(type) {
 			case *configv1.WatchResponse_Update:
 				if held != nil && s.refused.same(m.Update) {
 					held = m.Update // 已经在等；重新计时会使不停重发的一份永远得不到应答
@@ -77,35 +81,14 @@ func (s *Subscriber) session(ctx context.Context) error {
 		if out == nil {
 			continue
 		}
-		if err := stream.Send(out); err != nil {
-			return reason(broken, inbox)
+		guard := time.AfterFunc(sendTimeout, func() { cancel(errSilent) })
+		err := stream.Send(out)
+		guard.Stop()
+		if errors.Is(context.Cause(ctx), errSilent) {
+			return errSilent
 		}
-	}
-}
-
-// receive 把下行消息一条条交给主循环；主循环编译时流控自然把控制面挡住。
-func receive(ctx context.Context, stream watchStream, inbox chan<- *configv1.WatchResponse) error {
-	for {
-		m, err := stream.Recv()
 		if err != nil {
-			return err
-		}
-		select {
-		case inbox <- m:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
-// reason 取出 Send 失败的真正缘由：Send 只说 io.EOF，状态在 Recv 那里。到手的消息不再要，
-// 但必须接走：收的人正等着交出一条时，不接就互相等死。
-func reason(broken <-chan error, inbox <-chan *configv1.WatchResponse) error {
-	for {
-		select {
-		case err := <-broken:
-			return err
-		case <-inbox:
+			return in.Reason()
 		}
 	}
 }
@@ -123,6 +106,11 @@ func (s *Subscriber) status() *configv1.WatchRequest {
 	if s.deps.Status != nil {
 		st = s.deps.Status()
 	}
+	// 文本可能出自上游：不是 UTF-8 就编不出来，整条流会为它每秒断一次。
+	st.LastError = printable(st.GetLastError())
+	for _, e := range st.GetEjections() {
+		e.Reason = printable(e.GetReason())
+	}
 	return &configv1.WatchRequest{Message: &configv1.WatchRequest_Status{Status: st}}
 }
 
@@ -137,7 +125,7 @@ func (s *Subscriber) drain(reason string) {
 type refusal struct {
 	digest  string
 	any     bool
-	backoff jitter.Backoff
+	backoff backoff.Backoff
 }
 
 func (r *refusal) same(u *configv1.SnapshotUpdate) bool {

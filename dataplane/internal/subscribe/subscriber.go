@@ -1,6 +1,7 @@
 package subscribe
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -13,8 +14,8 @@ import (
 	configv1 "github.com/vega-gateway/vega/proto/gen/go/vega/config/v1"
 	"github.com/vega-gateway/vega/proto/vegaerr"
 
+	"github.com/vega-gateway/vega/dataplane/internal/backoff"
 	"github.com/vega-gateway/vega/dataplane/internal/state"
-	"github.com/vega-gateway/vega/dataplane/internal/subscribe/jitter"
 )
 
 // Config 的零值字段取所注的默认值；NodeID 必填。
@@ -38,7 +39,7 @@ type Config struct {
 type Deps struct {
 	Client configv1.ConfigServiceClient
 	Holder *state.Holder
-	// Status 给出此刻的状态，每个间隔调用一次；nil 即送空的。
+	// Status 给出此刻的状态，每个间隔调用一次；返回的归本包，会被改。nil 即送空的。
 	Status func() *configv1.NodeStatus
 	// Drain 在控制面要求排空时调用，不得阻塞，可能被调用多次；nil 即不理。
 	Drain  func(reason string)
@@ -53,11 +54,12 @@ type Subscriber struct {
 	log     *zap.Logger
 	store   *store // nil 即不存盘
 	saves   chan *configv1.SnapshotUpdate
-	backoff jitter.Backoff
+	backoff backoff.Backoff
 
-	connected atomic.Bool
-	mu        sync.Mutex
-	lastError string
+	connected   atomic.Bool
+	mu          sync.Mutex
+	refusedWhy  string // 最近一次拒绝的原因；换上了一版则为空
+	unstoredWhy string // 最近一次存盘失败的原因；存好了则为空
 
 	refused refusal // 只由 Run 的主循环碰
 }
@@ -87,7 +89,7 @@ func New(cfg Config, deps Deps) (*Subscriber, error) {
 	s := &Subscriber{
 		cfg: cfg, deps: deps, log: deps.Log,
 		saves:   make(chan *configv1.SnapshotUpdate, 1),
-		backoff: jitter.Backoff{Min: cfg.BackoffMin, Max: cfg.BackoffMax, Random: deps.Random},
+		backoff: backoff.Backoff{Min: cfg.BackoffMin, Max: cfg.BackoffMax, Random: deps.Random},
 	}
 	s.refused.backoff = s.backoff
 	if cfg.DataDir != "" {
@@ -99,17 +101,23 @@ func New(cfg Config, deps Deps) (*Subscriber, error) {
 // Connected 说配置流此刻是不是连着。
 func (s *Subscriber) Connected() bool { return s.connected.Load() }
 
-// LastError 是最近一次拒绝或存盘失败的原因（英文，一行）；其后换上了一版或存好了则为空。断线不算。
+// LastError 是还没有好的毛病（英文，一行）：最近一份被拒的原因，其次是存盘失败的原因。断线不算。
 func (s *Subscriber) LastError() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.lastError
+	return cmp.Or(s.refusedWhy, s.unstoredWhy)
 }
 
-func (s *Subscriber) setError(text string) {
+func (s *Subscriber) setRefusal(text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.lastError = text
+	s.refusedWhy = text
+}
+
+func (s *Subscriber) setUnstored(text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.unstoredWhy = text
 }
 
 // Boot 换上盘上最近好的一份，说有没有换上；先试新的一代，再试旧的。读不出的记日志，当作没有。在 Run 之前调用。
@@ -176,7 +184,7 @@ func sleep(ctx context.Context, d time.Duration) bool {
 // saveAgain 是存盘失败后隔多久再试：盘满了要等人来腾。
 const saveAgain = 10 * time.Second
 
-// keep 把换上的配置存盘，直到 ctx 结束；结束前存完等着的一份。存不下的隔一阵再试，直到有更新的一份。
+// keep 把换上的配置存盘，直到 ctx 结束；结束前再存一次还没存好的。存不下的隔一阵再试，直到有更新的一份。
 func (s *Subscriber) keep(ctx context.Context) {
 	again := time.NewTimer(saveAgain)
 	again.Stop()
@@ -190,8 +198,11 @@ func (s *Subscriber) keep(ctx context.Context) {
 		case <-ctx.Done():
 			select {
 			case u := <-s.saves:
-				s.save(u)
+				unsaved = u
 			default:
+			}
+			if unsaved != nil {
+				s.save(unsaved)
 			}
 			return
 		}
@@ -206,10 +217,11 @@ func (s *Subscriber) keep(ctx context.Context) {
 
 func (s *Subscriber) save(u *configv1.SnapshotUpdate) bool {
 	if err := s.store.save(u); err != nil {
-		s.setError("storing the configuration failed: " + oneLine(err))
+		s.setUnstored("storing the configuration failed: " + oneLine(err))
 		s.log.Error("storing the configuration failed, serving goes on", zap.Error(err), zap.Uint64("revision", u.GetRevision()))
 		return false
 	}
+	s.setUnstored("")
 	return true
 }
 

@@ -51,7 +51,9 @@ func newSubscriber(t *testing.T, client configv1.ConfigServiceClient, dir string
 	}, Deps{
 		Client: client, Holder: h, Drain: drain, Log: zaptest.NewLogger(t),
 		Random: func() float64 { return 1 }, // 每次都等满：次数可以算出来
-		Status: func() *configv1.NodeStatus { return &configv1.NodeStatus{InFlight: 5} },
+		Status: func() *configv1.NodeStatus {
+			return &configv1.NodeStatus{InFlight: 5, LastError: "\xff", Ejections: []*configv1.Ejection{{Server: "gpu-1", Reason: "bad byte \xff\nhere"}}}
+		},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -112,7 +114,10 @@ func TestRun_AppliesThenAcknowledges(t *testing.T) {
 	if !n.Connected() || n.LastError() != "" {
 		t.Errorf("connected %v, error %q", n.Connected(), n.LastError())
 	}
-	cp.WaitStatus(t, "n1", func(s *configv1.NodeStatus) bool { return s.GetInFlight() == 5 })
+	st := cp.WaitStatus(t, "n1", func(s *configv1.NodeStatus) bool { return s.GetInFlight() == 5 })
+	if reason := st.GetEjections()[0].GetReason(); reason != "bad byte \ufffd here" { // 上游的字节坏不了流
+		t.Errorf("%q", reason)
+	}
 }
 
 func TestRun_RefusesBadSnapshotsAndKeepsTheOld(t *testing.T) {
@@ -296,6 +301,50 @@ func TestRun_BacksOffWhileTheControlPlaneIsAway(t *testing.T) {
 		// 0、5、15、35、75 ms，其后每 50 ms 一次。
 		if n := r.calls.Load(); n != 5+18 {
 			t.Errorf("%d attempts in a second", n)
+		}
+	})
+}
+
+// deaf 是不收消息的控制面：Hello 之后的每条都停在流控上，直到流断。
+type deaf struct {
+	grpc.BidiStreamingClient[configv1.WatchRequest, configv1.WatchResponse]
+	ctx    context.Context
+	opened *atomic.Int64
+}
+
+func (d deaf) Watch(ctx context.Context, _ ...grpc.CallOption) (configv1.ConfigService_WatchClient, error) {
+	d.opened.Add(1)
+	d.ctx = ctx
+	return &d, nil
+}
+
+func (d *deaf) Send(m *configv1.WatchRequest) error {
+	if m.GetHello() != nil {
+		return nil
+	}
+	<-d.ctx.Done()
+	return d.ctx.Err()
+}
+
+func (d *deaf) Recv() (*configv1.WatchResponse, error) {
+	<-d.ctx.Done()
+	return nil, d.ctx.Err()
+}
+
+func TestRun_LeavesAControlPlaneThatTakesNoMessages(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var opened atomic.Int64
+		s := newSubscriber(t, deaf{opened: &opened}, "", state.New(), nil)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- s.Run(ctx) }()
+		time.Sleep(sendTimeout + time.Second)
+		if n := opened.Load(); n < 2 {
+			t.Errorf("%d streams", n)
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
 		}
 	})
 }

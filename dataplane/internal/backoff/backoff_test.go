@@ -1,4 +1,4 @@
-package jitter
+package backoff
 
 import (
 	"testing"
@@ -7,9 +7,9 @@ import (
 
 func TestBackoff_DoublesTheCeilingUpToMax(t *testing.T) {
 	b := Backoff{Random: func() float64 { return 1 }}
-	for _, want := range []time.Duration{100, 200, 400, 800, 1600, 3200, 5000, 5000} {
-		if got := b.Next(); got != want*time.Millisecond {
-			t.Fatalf("got %v, want %vms", got, int64(want))
+	for _, want := range []int64{100, 200, 400, 800, 1600, 3200, 5000, 5000} {
+		if got := b.Next().Milliseconds(); got != want {
+			t.Fatalf("got %v ms, want %v", got, want)
 		}
 	}
 	b.Reset()
@@ -23,9 +23,9 @@ func TestBackoff_JittersOverTheWholeRangeButNeverSpins(t *testing.T) {
 	if got := b.Next(); got != 100*time.Millisecond {
 		t.Errorf("lowest %v", got)
 	}
-	var real Backoff
+	var uniform Backoff
 	for range 1_000 {
-		if d := real.Next(); d < 10*time.Millisecond || d > 5*time.Second {
+		if d := uniform.Next(); d < 10*time.Millisecond || d > 5*time.Second {
 			t.Fatalf("out of range: %v", d)
 		}
 	}

@@ -1,7 +1,7 @@
-// Package jitter 给出重连之间该等多久：指数增长，全幅抖动（full jitter），一群节点因此不会同时拥上刚回来的控制面。
+// Package backoff 给出重连之间该等多久：指数增长，全幅抖动（full jitter），一群节点因此不会同时拥上刚回来的控制面。
 //
 // 上限从 Min 起每次翻倍至 Max，等待在 (0, 上限) 内均匀取，但不少于 Min 的十分之一，免得空转。
-package jitter
+package backoff
 
 import (
 	"math/rand/v2"

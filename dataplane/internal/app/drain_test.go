@@ -1,0 +1,159 @@
+package app
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/vega-gateway/vega/dataplane/internal/controltest"
+	"github.com/vega-gateway/vega/dataplane/internal/journal"
+	"github.com/vega-gateway/vega/dataplane/upstreamtest"
+	configv1 "github.com/vega-gateway/vega/proto/gen/go/vega/config/v1"
+)
+
+type answer struct {
+	status int
+	body   string
+	err    error
+}
+
+// hold 让一条流停在最后一块之前；release 放行，结果进通道。
+func hold(t *testing.T, p *process, up *upstreamtest.Server) (release func(), got <-chan answer) {
+	t.Helper()
+	gate := make(chan struct{})
+	up.SetScript(func(r *upstreamtest.Request) upstreamtest.Behavior {
+		b := r.Default
+		if r.Stream {
+			b.HoldLast = gate
+		}
+		return b
+	})
+	out := make(chan answer, 1)
+	go func() {
+		status, body, err := p.chat(true)
+		out <- answer{status, body, err}
+	}()
+	if err := up.WaitInFlight(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the request to be on the wire", func() bool { return p.records.Stats().InFlight == 1 })
+	return func() { close(gate) }, out
+}
+
+func TestWait_UnreadyThenClosedThenFinishedThenFlushed(t *testing.T) {
+	cp, up := controltest.Start(t, controltest.Config{}), upstream(t, upstreamtest.Config{})
+	cfg := testConfig(cp.Addr(), t.TempDir())
+	cfg.DrainDelay = Duration(500 * time.Millisecond)
+	p := launch(t, cfg)
+	cp.WaitAck(t, cp.Push(t, snapshot(up.URL())))
+	release, got := hold(t, p, up)
+
+	p.stop()
+	eventually(t, "unreadiness", func() bool { return !p.ready() })
+	p.mustServe() // 负载均衡还没有察觉：照常服务
+	cp.WaitStatus(t, p.NodeID(), func(s *configv1.NodeStatus) bool { return s.GetDraining() && s.GetInFlight() == 1 })
+	eventually(t, "the listener to close", func() bool { _, _, err := p.chat(false); return err != nil })
+	if status, body := p.ops("/readyz"); status != http.StatusServiceUnavailable || !strings.Contains(body, "draining") {
+		t.Errorf("%d %s", status, body)
+	}
+	select {
+	case a := <-got:
+		t.Fatalf("the request ended early: %+v", a)
+	case err := <-p.ended:
+		t.Fatalf("ended with a request running: %v", err)
+	default:
+	}
+	release()
+	if a := <-got; a.err != nil || a.status != http.StatusOK || !strings.HasSuffix(a.body, "data: [DONE]\n\n") {
+		t.Errorf("%+v", a)
+	}
+	served := p.records.Stats().LastSeq // 至此的账在断开之前都要交清
+	if err := p.end(); err != nil {
+		t.Errorf("a clean drain returns %v", err)
+	}
+	cp.WaitTotals(t, "all usage", func(s journal.Totals) bool { return s.Requests >= 2 })
+	if l := cp.Ledgers()[0]; l.Cursor < served || l.Mismatches != 0 {
+		t.Errorf("cursor %d of %d", l.Cursor, served)
+	}
+}
+
+// TestWait_UsageOfCutRequestsIsHandedOver 用断线后仍收完上游回答的 server：切断之后账还要过一会儿才关，必须等到。
+func TestWait_UsageOfCutRequestsIsHandedOver(t *testing.T) {
+	cp, up := controltest.Start(t, controltest.Config{}), upstream(t, upstreamtest.Config{})
+	cfg := testConfig(cp.Addr(), t.TempDir())
+	cfg.DrainTimeout = Duration(50 * time.Millisecond)
+	p := launch(t, cfg)
+	snap := snapshot(up.URL())
+	snap.Servers[0].OnDisconnect = configv1.OnDisconnect_ON_DISCONNECT_DRAIN
+	cp.WaitAck(t, cp.Push(t, snap))
+	release, got := hold(t, p, up)
+	p.stop()
+	if a := <-got; a.err == nil {
+		t.Errorf("a cut stream looks whole: %+v", a)
+	}
+	time.AfterFunc(100*time.Millisecond, release)
+	if err := p.end(); err != nil {
+		t.Fatal(err)
+	}
+	if l := cp.Ledgers(); len(l) != 1 || l[0].Totals.Requests != 1 || l[0].Totals.Attempts != 1 {
+		t.Errorf("%+v", l)
+	}
+}
+
+func TestWait_EndsThoughTheControlPlaneIsAway(t *testing.T) {
+	cp, up := controltest.Start(t, controltest.Config{}), upstream(t, upstreamtest.Config{})
+	p := launch(t, testConfig(cp.Addr(), t.TempDir()))
+	cp.WaitAck(t, cp.Push(t, snapshot(up.URL())))
+	cp.Stop()
+	p.mustServe()
+	if err := p.end(); err != nil {
+		t.Error(err)
+	}
+	if p.logs.FilterMessage("usage could not be handed over before the end").Len() != 1 {
+		t.Error("lost usage is not logged")
+	}
+}
+
+func TestWait_DrainsWhenTheControlPlaneAsks(t *testing.T) {
+	cp := controltest.Start(t, controltest.Config{})
+	p := launch(t, testConfig(cp.Addr(), t.TempDir()))
+	cp.WaitHello(t, 1)
+	cp.Drain("scale in")
+	select {
+	case err := <-p.ended:
+		if err != nil {
+			t.Error(err)
+		}
+		p.ended <- nil
+	case <-time.After(10 * time.Second):
+		t.Fatal("still running")
+	}
+}
+
+func TestWait_CancelledBeforeItServed(t *testing.T) {
+	p := launch(t, testConfig("127.0.0.1:1", t.TempDir()))
+	if err := p.end(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestWait_AFailedListenerStillHandsOverUsage(t *testing.T) {
+	cp, up := controltest.Start(t, controltest.Config{}), upstream(t, upstreamtest.Config{})
+	p := launch(t, testConfig(cp.Addr(), t.TempDir()))
+	cp.WaitAck(t, cp.Push(t, snapshot(up.URL())))
+	p.mustServe()
+	p.listen.api.Close()
+	select {
+	case err := <-p.ended:
+		if err == nil || !strings.HasPrefix(err.Error(), "serve HTTP: ") {
+			t.Errorf("got %v", err)
+		}
+		p.ended <- err
+	case <-time.After(10 * time.Second):
+		t.Fatal("still running")
+	}
+	if l := cp.Ledgers(); len(l) != 1 || l[0].Totals.Requests != 1 {
+		t.Errorf("%+v", l)
+	}
+}
