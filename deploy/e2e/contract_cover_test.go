@@ -43,7 +43,7 @@ func (c *contract) complete() {
 		if !slices.ContainsFunc(slices.Collect(maps.Keys(c.seen[o.id])), func(n int) bool { return n < 300 }) {
 			c.t.Errorf("%s (%s %s) never succeeded", o.id, o.method, o.template)
 		}
-		c.t.Logf("figures: %-22s saw %v; documented but not provoked: %v", o.id, slices.Sorted(maps.Keys(c.seen[o.id])), unseen)
+		c.t.Logf("%-22s saw %v; documented but not provoked: %v", o.id, slices.Sorted(maps.Keys(c.seen[o.id])), unseen)
 	}
 }
 

@@ -24,7 +24,7 @@ func TestMain(m *testing.M) {
 func start(t *testing.T, args []string, environ ...string) (cmd *exec.Cmd, log *bufio.Scanner) {
 	t.Helper()
 	cmd = exec.CommandContext(t.Context(), os.Args[0], args...)
-	cmd.Env = slices.Concat(environ, []string{"VEGA_TEST_RUN_MAIN=1"})
+	cmd.Env = slices.Concat(environ, []string{"VEGA_TEST_RUN_MAIN=1", "GOCOVERDIR=" + t.TempDir()})
 	out, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
