@@ -24,7 +24,7 @@ func TestAccuracy(t *testing.T) {
 	s, key := start(t, 2, list{
 		model("json", "j"+prices), model("stream", "s"+prices), model("fail", "f?latency=0&status=400"), model("broken", "b?latency=0&status=500"),
 		model("silent", "n"+prices+"&usage=missing"), model("abort", "a?latency=80ms&chunks=20&chunk_delay=10ms"),
-	})
+	}, "VEGA_FAKE_LEDGER=all")
 	n := size(1500, 10000)
 	sent := send(t, s, key, n)
 	var ledger []entry
