@@ -20,6 +20,7 @@ setup:
 .PHONY: build
 build: ## 构建 bin/ 下的三个静态二进制
 	@mkdir -p bin
+	@deploy/dev/embed-console.sh
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/controlplane ./controlplane/cmd/controlplane
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/dataplane ./dataplane/cmd/dataplane
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/fakeupstream ./dataplane/cmd/fakeupstream
