@@ -27,7 +27,7 @@ build: ## 构建 bin/ 下的三个静态二进制
 
 .PHONY: run
 run: setup build ## 在本机起一整套（不用 Docker），打印怎么用，Ctrl-C 停
-	@go run ./deploy/dev
+	@mkdir -p .cache && go build -o .cache/dev ./deploy/dev && exec .cache/dev
 
 .PHONY: test
 test: setup ## 跑全部测试；有一组没有跑也算失败

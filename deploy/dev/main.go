@@ -31,7 +31,7 @@ const (
 )
 
 func main() {
-	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer cancel()
 	if err := run(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "make run:", err)
@@ -101,13 +101,14 @@ func watch(ctx context.Context, processes []*stack.Process) error {
 		fmt.Println("\nstopping ...")
 		return nil
 	case p := <-died:
-		return fmt.Errorf("%s ended by itself; the end of %s:\n%s", p.Name, p.Log, p.Tail())
+		fmt.Fprintf(os.Stderr, "%s ended by itself; the end of %s:\n%s\nstopping the rest ...\n", p.Name, p.Log, p.Tail())
+		return fmt.Errorf("%s ended by itself", p.Name)
 	}
 }
 
 func stop(processes []*stack.Process) {
 	for _, p := range slices.Backward(processes) {
-		if err := p.Stop(20 * time.Second); err != nil {
+		if err := p.Stop(45 * time.Second); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 		}
 	}

@@ -10,7 +10,7 @@ func welcome(w io.Writer, answer, key, tokenFile string) {
 	fmt.Fprintf(w, `
 Vega is up. A first chat completion has passed: %q
 
-  Console        %s/
+  Control plane  %s/   (admin API under /api/v1; the console comes later)
   Admin token    %s
   API base URL   %s
   API key        %s
@@ -27,6 +27,6 @@ Change deploy/demo/vega.yaml and apply it without a restart:
 
   VEGA_ADMIN_TOKEN_FILE=%s bin/controlplane apply -f deploy/demo/vega.yaml --wait
 
-Ctrl-C stops everything; data stays in .data/.
+Ctrl-C stops everything; data stays in .data/. Each start applies deploy/demo/vega.yaml again: what it names goes back to what it says.
 `, answer, adminURL, tokenFile, apiURL, key, apiURL, key, demoModel, adminURL, tokenFile, tokenFile)
 }

@@ -49,7 +49,7 @@ func command() *cobra.Command {
 		return cli.Apply(c.Context(), os.Environ(), streams, *file, o)
 	}
 	root.AddCommand(apply,
-		&cobra.Command{Use: "serve", Short: "Run the control plane", Args: cobra.NoArgs, RunE: withConfig(func(ctx context.Context, cfg app.Config) error { return app.Run(ctx, cfg, version) })},
+		&cobra.Command{Use: "serve", Short: "Run the control plane", Long: "Run the control plane. Settings are VEGA_* environment variables, each also as VEGA_*_FILE; deploy/docs/operations.md lists them.", Args: cobra.NoArgs, RunE: withConfig(func(ctx context.Context, cfg app.Config) error { return app.Run(ctx, cfg, version) })},
 		&cobra.Command{Use: "migrate", Short: "Bring the database to the newest schema and end", Args: cobra.NoArgs, RunE: withConfig(app.Migrate)},
 		&cobra.Command{Use: "export", Short: "Print the configuration as YAML, without secrets", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error { return cli.Export(c.Context(), os.Environ(), streams) }},
 		&cobra.Command{Use: "init-secrets DIR", Short: "Generate master key, tokens and database password into DIR", Args: cobra.ExactArgs(1), RunE: func(_ *cobra.Command, args []string) error { return app.InitSecrets(args[0]) }},

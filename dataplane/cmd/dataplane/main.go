@@ -39,7 +39,7 @@ func command() *cobra.Command {
 		}
 	}
 	root.AddCommand(
-		&cobra.Command{Use: "serve", Short: "Run the data plane", Args: cobra.NoArgs, RunE: withConfig(func(ctx context.Context, cfg app.Config) error { return app.Run(ctx, cfg, version) })},
+		&cobra.Command{Use: "serve", Short: "Run the data plane", Long: "Run the data plane. Settings are VEGA_* environment variables, each also as VEGA_*_FILE; deploy/docs/operations.md lists them.", Args: cobra.NoArgs, RunE: withConfig(func(ctx context.Context, cfg app.Config) error { return app.Run(ctx, cfg, version) })},
 		&cobra.Command{Use: "healthcheck", Short: "Ask the local data plane whether it is ready", Args: cobra.NoArgs, RunE: withConfig(func(ctx context.Context, cfg app.Config) error { return ops.Healthcheck(ctx, cfg.OpsAddr) })},
 		&cobra.Command{Use: "version", Short: "Print the version", Args: cobra.NoArgs, Run: func(*cobra.Command, []string) { fmt.Println(version) }},
 	)
