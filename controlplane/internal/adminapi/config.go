@@ -1,12 +1,16 @@
 package adminapi
 
 import (
+	"context"
 	"net/http"
+	"slices"
+	"strings"
 
 	"github.com/labstack/echo/v4"
 
 	"github.com/vega-gateway/vega/controlplane/internal/adminapi/openapi"
 	"github.com/vega-gateway/vega/controlplane/internal/catalog"
+	"github.com/vega-gateway/vega/proto/vegaerr"
 )
 
 // changeResult 是应用与回滚的应答体；最后三栏只在 wait=true 且等成了时有。
@@ -53,7 +57,7 @@ func (a *api) PutConfig(c echo.Context, p openapi.PutConfigParams) error {
 	}
 	doc, err := catalog.Parse(body)
 	if err != nil {
-		return err
+		return a.findTheRest(c.Request().Context(), doc, err)
 	}
 	var issued []catalog.IssuedKey
 	match := ifMatch(p.IfMatch)
@@ -75,6 +79,34 @@ func (a *api) PutConfig(c echo.Context, p openapi.PutConfigParams) error {
 		issued = nil // 没有写下的密钥不能用，不给
 	}
 	return a.answerChange(c, out, isTrue(p.DryRun), issued)
+}
+
+// findTheRest 在文档读得不全对时接着查范围与引用，让一次回答列出每一处；已经报过的地方不再连带报。
+func (a *api) findTheRest(ctx context.Context, doc *catalog.Document, parsed error) error {
+	if doc == nil {
+		return parsed
+	}
+	_, err := a.deps.Store.DryRun(ctx, func(cur *catalog.Catalog) (*catalog.Catalog, error) {
+		next, _, err := catalog.Apply(cur, doc, catalog.ApplyOptions{}, a.deps.Mint)
+		return next, err
+	})
+	if vegaerr.CodeOf(err) != vegaerr.Invalid {
+		return parsed
+	}
+	e := vegaerr.As(parsed)
+	problems := slices.Clone(e.Problems)
+	for _, p := range vegaerr.As(doc.Relocate(err)).Problems {
+		if !slices.ContainsFunc(e.Problems, func(q vegaerr.Problem) bool { return within(p.Path, q.Path) || within(q.Path, p.Path) }) {
+			problems = append(problems, p)
+		}
+	}
+	return e.WithProblems(problems)
+}
+
+// within 说 path 是不是 outer 或在它里面。
+func within(path, outer string) bool {
+	rest, ok := strings.CutPrefix(path, outer)
+	return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
 }
 
 func (a *api) answerChange(c echo.Context, out outcome, dryRun bool, issued []catalog.IssuedKey) error {

@@ -81,7 +81,8 @@ func TestConfig_EveryErrorIsListedByPathAndNothingIsHalfApplied(t *testing.T) {
 		for _, e := range p.Errors {
 			got[e.Path] = true
 		}
-		for _, want := range []string{"servers[1].max_concurency", "models[0].fallbacks", "apps[0].name"} {
+		for _, want := range []string{"servers[1].max_concurency", "models[0].fallbacks", "apps[0].name",
+			"servers[1].name", "servers[1].base_url", "servers[1].limits.max_concurrency", "models[0].targets[0].server"} {
 			if !got[want] {
 				t.Errorf("no error at %s: %+v", want, p.Errors)
 			}

@@ -8,20 +8,16 @@ import (
 
 // Parse 严格地读整份声明式文档（JSON）。错误是 vegaerr.Invalid，Problems 列出每一处：语法、未知字段、类型、
 // 重复的键与重名、secret 的形式。范围与引用不在这里查。
+// 是对象而有错处时，读懂了的部分随错误一起返回，只供接着查，不可应用。
 func Parse(data []byte) (*Document, error) {
 	dec := newDecoder()
-	doc := &Document{}
-	if tree := readTree(data, &dec.problems); tree != nil {
-		dec.is(tree, objectNode, "")
-		if tree.kind == objectNode {
-			dec.into(tree, "", doc)
-			doc.check(&dec.problems)
-		}
+	var doc *Document
+	if tree := readTree(data, &dec.problems); tree != nil && dec.is(tree, objectNode, "") {
+		doc = &Document{}
+		dec.into(tree, "", doc)
+		doc.check(&dec.problems)
 	}
-	if err := dec.err(); err != nil {
-		return nil, err
-	}
-	return doc, nil
+	return doc, dec.err()
 }
 
 // ParseObject 读单个 server、model 或 app，路径没有前缀；GET 给出的只读字段可以原样放回，不理会。
