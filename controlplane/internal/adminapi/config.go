@@ -82,6 +82,7 @@ func (a *api) PutConfig(c echo.Context, p openapi.PutConfigParams) error {
 }
 
 // findTheRest 在文档读得不全对时接着查范围与引用，让一次回答列出每一处；已经报过的地方不再连带报。
+// 总按不带 prune 查：读不懂的条目不该被当成要删的，又把指着它的都报一遍。
 func (a *api) findTheRest(ctx context.Context, doc *catalog.Document, parsed error) error {
 	if doc == nil {
 		return parsed
