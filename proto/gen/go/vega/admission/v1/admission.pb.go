@@ -4,7 +4,10 @@
 // 	protoc        (unknown)
 // source: vega/admission/v1/admission.proto
 
-// 许可的授予：节点与当任授予者（leader）之间的一条双向流。每条消息都带 term、epoch、seq，重复、乱序与丢失都无害。
+// 许可的授予：节点与当任授予者（leader）之间的一条双向流，两个方向都是一帧帧的。
+//
+// 一帧里可以有许多件事，收的一方按字段号从小到大做。seq 与 ack 使丢失、重复、乱序都无害；
+// stream 随每次重连加一，旧流里的帧不作数；term 小的授予者说的话不作数。
 
 package admissionv1
 
@@ -23,7 +26,7 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// PoolKind 是池的种类：谁的，以及数的是什么。
+// PoolKind 是池里数的是什么。
 type PoolKind int32
 
 const (
@@ -76,30 +79,44 @@ func (PoolKind) EnumDescriptor() ([]byte, []int) {
 	return file_vega_admission_v1_admission_proto_rawDescGZIP(), []int{0}
 }
 
-// AdmitRequest 是节点的一条上行消息。
+// AdmitRequest 是节点的一帧。
 type AdmitRequest struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	NodeId string                 `protobuf:"bytes,1,opt,name=node_id,json=nodeId,proto3" json:"node_id,omitempty"`
-	Epoch  uint64                 `protobuf:"fixed64,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
-	// term 是节点承认的授予者任期；授予者见到更大的即退位。
-	Term uint64 `protobuf:"varint,3,opt,name=term,proto3" json:"term,omitempty"`
-	// stream 随每次重连加一；授予者不理旧流里的消息。
+	// epoch 是进程这一次运行的随机数。
+	Epoch uint64 `protobuf:"fixed64,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	// term 是节点承认过的最大任期；授予者见到更大的即退位。
+	Term   uint64 `protobuf:"varint,3,opt,name=term,proto3" json:"term,omitempty"`
 	Stream uint64 `protobuf:"varint,4,opt,name=stream,proto3" json:"stream,omitempty"`
-	// seq 在一条流里从 1 递增。
+	// seq 在一条流里从 1 递增；0 是只带 ack 与 sent_us 的空帧，不必确认。
 	Seq uint64 `protobuf:"varint,5,opt,name=seq,proto3" json:"seq,omitempty"`
-	// revision 是节点在用的配置版本，候选目标按它解释。
-	Revision uint64 `protobuf:"varint,6,opt,name=revision,proto3" json:"revision,omitempty"`
-	// Types that are valid to be assigned to Message:
-	//
-	//	*AdmitRequest_Hello
-	//	*AdmitRequest_Want
-	//	*AdmitRequest_Cancel
-	//	*AdmitRequest_Done
-	//	*AdmitRequest_Return
-	//	*AdmitRequest_Progress
-	//	*AdmitRequest_Renew
-	//	*AdmitRequest_Pause
-	Message       isAdmitRequest_Message `protobuf_oneof:"message"`
+	// ack 是按序收到的最后一个下行 seq。
+	Ack uint64 `protobuf:"varint,6,opt,name=ack,proto3" json:"ack,omitempty"`
+	// revision 是节点在用的配置版本。
+	Revision uint64 `protobuf:"varint,7,opt,name=revision,proto3" json:"revision,omitempty"`
+	// sent_us 是发出这一帧时节点的单调钟；租期由此算起。
+	SentUs int64  `protobuf:"varint,8,opt,name=sent_us,json=sentUs,proto3" json:"sent_us,omitempty"`
+	Hello  *Hello `protobuf:"bytes,9,opt,name=hello,proto3" json:"hello,omitempty"`
+	// claims 是没有经过授予就已经在手上的单位（限额刚刚设上时在途的）。
+	Claims []*Amount `protobuf:"bytes,10,rep,name=claims,proto3" json:"claims,omitempty"`
+	// returns 是归还的单位：用完的在途，没有用的请求数与 token。
+	Returns []*Amount `protobuf:"bytes,11,rep,name=returns,proto3" json:"returns,omitempty"`
+	// settled 是 token 池的结算，本 epoch 的累计值。
+	Settled []*Settled `protobuf:"bytes,12,rep,name=settled,proto3" json:"settled,omitempty"`
+	// served 是服务过的代价，本 epoch 的累计值；公平由此看得见本地的授予。
+	Served  []*Served `protobuf:"bytes,13,rep,name=served,proto3" json:"served,omitempty"`
+	Cancels []uint64  `protobuf:"varint,14,rep,packed,name=cancels,proto3" json:"cancels,omitempty"`
+	// waiters 是新来的或候选变了的请求。
+	Waiters []*Descriptor `protobuf:"bytes,15,rep,name=waiters,proto3" json:"waiters,omitempty"`
+	// demands 是想留在本地的闲置单位，整份替换从前的。
+	Demands *Demands `protobuf:"bytes,16,opt,name=demands,proto3" json:"demands,omitempty"`
+	Pauses  []*Pause `protobuf:"bytes,17,rep,name=pauses,proto3" json:"pauses,omitempty"`
+	// share_version 是已经落盘并在用的安全份额。
+	ShareVersion uint64 `protobuf:"varint,18,opt,name=share_version,json=shareVersion,proto3" json:"share_version,omitempty"`
+	// bye 说节点要走了，手上什么也没有。
+	Bye bool `protobuf:"varint,19,opt,name=bye,proto3" json:"bye,omitempty"`
+	// busy 是各 server 与 app 在途的请求数（不论有没有限额），供运维看；变了才带，整份替换从前的。
+	Busy          *Busy `protobuf:"bytes,20,opt,name=busy,proto3" json:"busy,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -169,6 +186,13 @@ func (x *AdmitRequest) GetSeq() uint64 {
 	return 0
 }
 
+func (x *AdmitRequest) GetAck() uint64 {
+	if x != nil {
+		return x.Ack
+	}
+	return 0
+}
+
 func (x *AdmitRequest) GetRevision() uint64 {
 	if x != nil {
 		return x.Revision
@@ -176,1088 +200,130 @@ func (x *AdmitRequest) GetRevision() uint64 {
 	return 0
 }
 
-func (x *AdmitRequest) GetMessage() isAdmitRequest_Message {
-	if x != nil {
-		return x.Message
-	}
-	return nil
-}
-
-func (x *AdmitRequest) GetHello() *Hello {
-	if x != nil {
-		if x, ok := x.Message.(*AdmitRequest_Hello); ok {
-			return x.Hello
-		}
-	}
-	return nil
-}
-
-func (x *AdmitRequest) GetWant() *Want {
-	if x != nil {
-		if x, ok := x.Message.(*AdmitRequest_Want); ok {
-			return x.Want
-		}
-	}
-	return nil
-}
-
-func (x *AdmitRequest) GetCancel() *Cancel {
-	if x != nil {
-		if x, ok := x.Message.(*AdmitRequest_Cancel); ok {
-			return x.Cancel
-		}
-	}
-	return nil
-}
-
-func (x *AdmitRequest) GetDone() *Done {
-	if x != nil {
-		if x, ok := x.Message.(*AdmitRequest_Done); ok {
-			return x.Done
-		}
-	}
-	return nil
-}
-
-func (x *AdmitRequest) GetReturn() *Return {
-	if x != nil {
-		if x, ok := x.Message.(*AdmitRequest_Return); ok {
-			return x.Return
-		}
-	}
-	return nil
-}
-
-func (x *AdmitRequest) GetProgress() *Progress {
-	if x != nil {
-		if x, ok := x.Message.(*AdmitRequest_Progress); ok {
-			return x.Progress
-		}
-	}
-	return nil
-}
-
-func (x *AdmitRequest) GetRenew() *Renew {
-	if x != nil {
-		if x, ok := x.Message.(*AdmitRequest_Renew); ok {
-			return x.Renew
-		}
-	}
-	return nil
-}
-
-func (x *AdmitRequest) GetPause() *Pause {
-	if x != nil {
-		if x, ok := x.Message.(*AdmitRequest_Pause); ok {
-			return x.Pause
-		}
-	}
-	return nil
-}
-
-type isAdmitRequest_Message interface {
-	isAdmitRequest_Message()
-}
-
-type AdmitRequest_Hello struct {
-	Hello *Hello `protobuf:"bytes,7,opt,name=hello,proto3,oneof"`
-}
-
-type AdmitRequest_Want struct {
-	Want *Want `protobuf:"bytes,8,opt,name=want,proto3,oneof"`
-}
-
-type AdmitRequest_Cancel struct {
-	Cancel *Cancel `protobuf:"bytes,9,opt,name=cancel,proto3,oneof"`
-}
-
-type AdmitRequest_Done struct {
-	Done *Done `protobuf:"bytes,10,opt,name=done,proto3,oneof"`
-}
-
-type AdmitRequest_Return struct {
-	Return *Return `protobuf:"bytes,11,opt,name=return,proto3,oneof"`
-}
-
-type AdmitRequest_Progress struct {
-	Progress *Progress `protobuf:"bytes,12,opt,name=progress,proto3,oneof"`
-}
-
-type AdmitRequest_Renew struct {
-	Renew *Renew `protobuf:"bytes,13,opt,name=renew,proto3,oneof"`
-}
-
-type AdmitRequest_Pause struct {
-	Pause *Pause `protobuf:"bytes,14,opt,name=pause,proto3,oneof"`
-}
-
-func (*AdmitRequest_Hello) isAdmitRequest_Message() {}
-
-func (*AdmitRequest_Want) isAdmitRequest_Message() {}
-
-func (*AdmitRequest_Cancel) isAdmitRequest_Message() {}
-
-func (*AdmitRequest_Done) isAdmitRequest_Message() {}
-
-func (*AdmitRequest_Return) isAdmitRequest_Message() {}
-
-func (*AdmitRequest_Progress) isAdmitRequest_Message() {}
-
-func (*AdmitRequest_Renew) isAdmitRequest_Message() {}
-
-func (*AdmitRequest_Pause) isAdmitRequest_Message() {}
-
-// Pool 指一个守恒整数的池；server 与 app 恰有一个非空。
-type Pool struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Server        string                 `protobuf:"bytes,1,opt,name=server,proto3" json:"server,omitempty"`
-	App           string                 `protobuf:"bytes,2,opt,name=app,proto3" json:"app,omitempty"`
-	Kind          PoolKind               `protobuf:"varint,3,opt,name=kind,proto3,enum=vega.admission.v1.PoolKind" json:"kind,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Pool) Reset() {
-	*x = Pool{}
-	mi := &file_vega_admission_v1_admission_proto_msgTypes[1]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Pool) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Pool) ProtoMessage() {}
-
-func (x *Pool) ProtoReflect() protoreflect.Message {
-	mi := &file_vega_admission_v1_admission_proto_msgTypes[1]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Pool.ProtoReflect.Descriptor instead.
-func (*Pool) Descriptor() ([]byte, []int) {
-	return file_vega_admission_v1_admission_proto_rawDescGZIP(), []int{1}
-}
-
-func (x *Pool) GetServer() string {
-	if x != nil {
-		return x.Server
-	}
-	return ""
-}
-
-func (x *Pool) GetApp() string {
-	if x != nil {
-		return x.App
-	}
-	return ""
-}
-
-func (x *Pool) GetKind() PoolKind {
-	if x != nil {
-		return x.Kind
-	}
-	return PoolKind_POOL_KIND_UNSPECIFIED
-}
-
-// Holding 是节点在一个池里持有的单位：idle 可以本地授予，busy 在途，aborting 已取消但上游未必停。
-type Holding struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Pool          *Pool                  `protobuf:"bytes,1,opt,name=pool,proto3" json:"pool,omitempty"`
-	Idle          int64                  `protobuf:"varint,2,opt,name=idle,proto3" json:"idle,omitempty"`
-	Busy          int64                  `protobuf:"varint,3,opt,name=busy,proto3" json:"busy,omitempty"`
-	Aborting      int64                  `protobuf:"varint,4,opt,name=aborting,proto3" json:"aborting,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Holding) Reset() {
-	*x = Holding{}
-	mi := &file_vega_admission_v1_admission_proto_msgTypes[2]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Holding) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Holding) ProtoMessage() {}
-
-func (x *Holding) ProtoReflect() protoreflect.Message {
-	mi := &file_vega_admission_v1_admission_proto_msgTypes[2]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Holding.ProtoReflect.Descriptor instead.
-func (*Holding) Descriptor() ([]byte, []int) {
-	return file_vega_admission_v1_admission_proto_rawDescGZIP(), []int{2}
-}
-
-func (x *Holding) GetPool() *Pool {
-	if x != nil {
-		return x.Pool
-	}
-	return nil
-}
-
-func (x *Holding) GetIdle() int64 {
-	if x != nil {
-		return x.Idle
-	}
-	return 0
-}
-
-func (x *Holding) GetBusy() int64 {
-	if x != nil {
-		return x.Busy
-	}
-	return 0
-}
-
-func (x *Holding) GetAborting() int64 {
-	if x != nil {
-		return x.Aborting
-	}
-	return 0
-}
-
-// Hello 报出手上的一切；授予者据此对账。
-type Hello struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Version       string                 `protobuf:"bytes,1,opt,name=version,proto3" json:"version,omitempty"`
-	Holdings      []*Holding             `protobuf:"bytes,2,rep,name=holdings,proto3" json:"holdings,omitempty"`
-	Waiters       []*Descriptor          `protobuf:"bytes,3,rep,name=waiters,proto3" json:"waiters,omitempty"`
-	Permits       []*Permit              `protobuf:"bytes,4,rep,name=permits,proto3" json:"permits,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Hello) Reset() {
-	*x = Hello{}
-	mi := &file_vega_admission_v1_admission_proto_msgTypes[3]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Hello) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Hello) ProtoMessage() {}
-
-func (x *Hello) ProtoReflect() protoreflect.Message {
-	mi := &file_vega_admission_v1_admission_proto_msgTypes[3]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Hello.ProtoReflect.Descriptor instead.
-func (*Hello) Descriptor() ([]byte, []int) {
-	return file_vega_admission_v1_admission_proto_rawDescGZIP(), []int{3}
-}
-
-func (x *Hello) GetVersion() string {
-	if x != nil {
-		return x.Version
-	}
-	return ""
-}
-
-func (x *Hello) GetHoldings() []*Holding {
-	if x != nil {
-		return x.Holdings
-	}
-	return nil
-}
-
-func (x *Hello) GetWaiters() []*Descriptor {
-	if x != nil {
-		return x.Waiters
-	}
-	return nil
-}
-
-func (x *Hello) GetPermits() []*Permit {
-	if x != nil {
-		return x.Permits
-	}
-	return nil
-}
-
-// Descriptor 是一个在等的请求，约 64 字节；正文留在节点。
-type Descriptor struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// id 在 (node_id, epoch) 内唯一。
-	Id    uint64 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
-	App   string `protobuf:"bytes,2,opt,name=app,proto3" json:"app,omitempty"`
-	Model string `protobuf:"bytes,3,opt,name=model,proto3" json:"model,omitempty"`
-	// age_us 是它已经等了多久；授予者以自己的钟减去它得到到达时刻。
-	AgeUs int64 `protobuf:"varint,4,opt,name=age_us,json=ageUs,proto3" json:"age_us,omitempty"`
-	// deadline_us 是还剩多久；期限归节点管，这里只供估计与提前拒绝。
-	DeadlineUs    int64        `protobuf:"varint,5,opt,name=deadline_us,json=deadlineUs,proto3" json:"deadline_us,omitempty"`
-	PromptTokens  int64        `protobuf:"varint,6,opt,name=prompt_tokens,json=promptTokens,proto3" json:"prompt_tokens,omitempty"`
-	OutputTokens  int64        `protobuf:"varint,7,opt,name=output_tokens,json=outputTokens,proto3" json:"output_tokens,omitempty"`
-	Candidates    []*Candidate `protobuf:"bytes,8,rep,name=candidates,proto3" json:"candidates,omitempty"`
-	Class         int32        `protobuf:"varint,9,opt,name=class,proto3" json:"class,omitempty"`
-	WeightMilli   int64        `protobuf:"varint,10,opt,name=weight_milli,json=weightMilli,proto3" json:"weight_milli,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Descriptor) Reset() {
-	*x = Descriptor{}
-	mi := &file_vega_admission_v1_admission_proto_msgTypes[4]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Descriptor) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Descriptor) ProtoMessage() {}
-
-func (x *Descriptor) ProtoReflect() protoreflect.Message {
-	mi := &file_vega_admission_v1_admission_proto_msgTypes[4]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Descriptor.ProtoReflect.Descriptor instead.
-func (*Descriptor) Descriptor() ([]byte, []int) {
-	return file_vega_admission_v1_admission_proto_rawDescGZIP(), []int{4}
-}
-
-func (x *Descriptor) GetId() uint64 {
-	if x != nil {
-		return x.Id
-	}
-	return 0
-}
-
-func (x *Descriptor) GetApp() string {
-	if x != nil {
-		return x.App
-	}
-	return ""
-}
-
-func (x *Descriptor) GetModel() string {
-	if x != nil {
-		return x.Model
-	}
-	return ""
-}
-
-func (x *Descriptor) GetAgeUs() int64 {
-	if x != nil {
-		return x.AgeUs
-	}
-	return 0
-}
-
-func (x *Descriptor) GetDeadlineUs() int64 {
-	if x != nil {
-		return x.DeadlineUs
-	}
-	return 0
-}
-
-func (x *Descriptor) GetPromptTokens() int64 {
-	if x != nil {
-		return x.PromptTokens
-	}
-	return 0
-}
-
-func (x *Descriptor) GetOutputTokens() int64 {
-	if x != nil {
-		return x.OutputTokens
-	}
-	return 0
-}
-
-func (x *Descriptor) GetCandidates() []*Candidate {
-	if x != nil {
-		return x.Candidates
-	}
-	return nil
-}
-
-func (x *Descriptor) GetClass() int32 {
-	if x != nil {
-		return x.Class
-	}
-	return 0
-}
-
-func (x *Descriptor) GetWeightMilli() int64 {
-	if x != nil {
-		return x.WeightMilli
-	}
-	return 0
-}
-
-// Candidate 是请求可以去的一个目标。
-type Candidate struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Server        string                 `protobuf:"bytes,1,opt,name=server,proto3" json:"server,omitempty"`
-	UpstreamModel string                 `protobuf:"bytes,2,opt,name=upstream_model,json=upstreamModel,proto3" json:"upstream_model,omitempty"`
-	Weight        int64                  `protobuf:"varint,3,opt,name=weight,proto3" json:"weight,omitempty"`
-	Priority      int64                  `protobuf:"varint,4,opt,name=priority,proto3" json:"priority,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Candidate) Reset() {
-	*x = Candidate{}
-	mi := &file_vega_admission_v1_admission_proto_msgTypes[5]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Candidate) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Candidate) ProtoMessage() {}
-
-func (x *Candidate) ProtoReflect() protoreflect.Message {
-	mi := &file_vega_admission_v1_admission_proto_msgTypes[5]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Candidate.ProtoReflect.Descriptor instead.
-func (*Candidate) Descriptor() ([]byte, []int) {
-	return file_vega_admission_v1_admission_proto_rawDescGZIP(), []int{5}
-}
-
-func (x *Candidate) GetServer() string {
-	if x != nil {
-		return x.Server
-	}
-	return ""
-}
-
-func (x *Candidate) GetUpstreamModel() string {
-	if x != nil {
-		return x.UpstreamModel
-	}
-	return ""
-}
-
-func (x *Candidate) GetWeight() int64 {
-	if x != nil {
-		return x.Weight
-	}
-	return 0
-}
-
-func (x *Candidate) GetPriority() int64 {
-	if x != nil {
-		return x.Priority
-	}
-	return 0
-}
-
-// Want 增加或更新在等的请求。
-type Want struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Waiters       []*Descriptor          `protobuf:"bytes,1,rep,name=waiters,proto3" json:"waiters,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Want) Reset() {
-	*x = Want{}
-	mi := &file_vega_admission_v1_admission_proto_msgTypes[6]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Want) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Want) ProtoMessage() {}
-
-func (x *Want) ProtoReflect() protoreflect.Message {
-	mi := &file_vega_admission_v1_admission_proto_msgTypes[6]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Want.ProtoReflect.Descriptor instead.
-func (*Want) Descriptor() ([]byte, []int) {
-	return file_vega_admission_v1_admission_proto_rawDescGZIP(), []int{6}
-}
-
-func (x *Want) GetWaiters() []*Descriptor {
-	if x != nil {
-		return x.Waiters
-	}
-	return nil
-}
-
-// Cancel 撤下在等的请求。
-type Cancel struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Ids           []uint64               `protobuf:"varint,1,rep,packed,name=ids,proto3" json:"ids,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Cancel) Reset() {
-	*x = Cancel{}
-	mi := &file_vega_admission_v1_admission_proto_msgTypes[7]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Cancel) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Cancel) ProtoMessage() {}
-
-func (x *Cancel) ProtoReflect() protoreflect.Message {
-	mi := &file_vega_admission_v1_admission_proto_msgTypes[7]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Cancel.ProtoReflect.Descriptor instead.
-func (*Cancel) Descriptor() ([]byte, []int) {
-	return file_vega_admission_v1_admission_proto_rawDescGZIP(), []int{7}
-}
-
-func (x *Cancel) GetIds() []uint64 {
-	if x != nil {
-		return x.Ids
-	}
-	return nil
-}
-
-// Done 说一个许可用完，并给出真实代价。
-type Done struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Completions   []*Completion          `protobuf:"bytes,1,rep,name=completions,proto3" json:"completions,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Done) Reset() {
-	*x = Done{}
-	mi := &file_vega_admission_v1_admission_proto_msgTypes[8]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Done) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Done) ProtoMessage() {}
-
-func (x *Done) ProtoReflect() protoreflect.Message {
-	mi := &file_vega_admission_v1_admission_proto_msgTypes[8]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Done.ProtoReflect.Descriptor instead.
-func (*Done) Descriptor() ([]byte, []int) {
-	return file_vega_admission_v1_admission_proto_rawDescGZIP(), []int{8}
-}
-
-func (x *Done) GetCompletions() []*Completion {
-	if x != nil {
-		return x.Completions
-	}
-	return nil
-}
-
-type Completion struct {
-	state        protoimpl.MessageState `protogen:"open.v1"`
-	PermitId     uint64                 `protobuf:"varint,1,opt,name=permit_id,json=permitId,proto3" json:"permit_id,omitempty"`
-	PromptTokens int64                  `protobuf:"varint,2,opt,name=prompt_tokens,json=promptTokens,proto3" json:"prompt_tokens,omitempty"`
-	OutputTokens int64                  `protobuf:"varint,3,opt,name=output_tokens,json=outputTokens,proto3" json:"output_tokens,omitempty"`
-	// aborted 为真时名额要再占 abort_grace_ms。
-	Aborted       bool  `protobuf:"varint,4,opt,name=aborted,proto3" json:"aborted,omitempty"`
-	DurationUs    int64 `protobuf:"varint,5,opt,name=duration_us,json=durationUs,proto3" json:"duration_us,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Completion) Reset() {
-	*x = Completion{}
-	mi := &file_vega_admission_v1_admission_proto_msgTypes[9]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Completion) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Completion) ProtoMessage() {}
-
-func (x *Completion) ProtoReflect() protoreflect.Message {
-	mi := &file_vega_admission_v1_admission_proto_msgTypes[9]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Completion.ProtoReflect.Descriptor instead.
-func (*Completion) Descriptor() ([]byte, []int) {
-	return file_vega_admission_v1_admission_proto_rawDescGZIP(), []int{9}
-}
-
-func (x *Completion) GetPermitId() uint64 {
-	if x != nil {
-		return x.PermitId
-	}
-	return 0
-}
-
-func (x *Completion) GetPromptTokens() int64 {
-	if x != nil {
-		return x.PromptTokens
-	}
-	return 0
-}
-
-func (x *Completion) GetOutputTokens() int64 {
-	if x != nil {
-		return x.OutputTokens
-	}
-	return 0
-}
-
-func (x *Completion) GetAborted() bool {
-	if x != nil {
-		return x.Aborted
-	}
-	return false
-}
-
-func (x *Completion) GetDurationUs() int64 {
-	if x != nil {
-		return x.DurationUs
-	}
-	return 0
-}
-
-// Return 归还闲置的单位。
-type Return struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Amounts       []*Amount              `protobuf:"bytes,1,rep,name=amounts,proto3" json:"amounts,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Return) Reset() {
-	*x = Return{}
-	mi := &file_vega_admission_v1_admission_proto_msgTypes[10]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Return) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Return) ProtoMessage() {}
-
-func (x *Return) ProtoReflect() protoreflect.Message {
-	mi := &file_vega_admission_v1_admission_proto_msgTypes[10]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Return.ProtoReflect.Descriptor instead.
-func (*Return) Descriptor() ([]byte, []int) {
-	return file_vega_admission_v1_admission_proto_rawDescGZIP(), []int{10}
-}
-
-func (x *Return) GetAmounts() []*Amount {
-	if x != nil {
-		return x.Amounts
-	}
-	return nil
-}
-
-type Amount struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Pool          *Pool                  `protobuf:"bytes,1,opt,name=pool,proto3" json:"pool,omitempty"`
-	Units         int64                  `protobuf:"varint,2,opt,name=units,proto3" json:"units,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Amount) Reset() {
-	*x = Amount{}
-	mi := &file_vega_admission_v1_admission_proto_msgTypes[11]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Amount) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Amount) ProtoMessage() {}
-
-func (x *Amount) ProtoReflect() protoreflect.Message {
-	mi := &file_vega_admission_v1_admission_proto_msgTypes[11]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Amount.ProtoReflect.Descriptor instead.
-func (*Amount) Descriptor() ([]byte, []int) {
-	return file_vega_admission_v1_admission_proto_rawDescGZIP(), []int{11}
-}
-
-func (x *Amount) GetPool() *Pool {
-	if x != nil {
-		return x.Pool
-	}
-	return nil
-}
-
-func (x *Amount) GetUnits() int64 {
-	if x != nil {
-		return x.Units
-	}
-	return 0
-}
-
-// Progress 报本地授予期间按 (server, app) 服务的 token，公平才看得见它们。
-type Progress struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Served        []*Served              `protobuf:"bytes,1,rep,name=served,proto3" json:"served,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Progress) Reset() {
-	*x = Progress{}
-	mi := &file_vega_admission_v1_admission_proto_msgTypes[12]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Progress) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Progress) ProtoMessage() {}
-
-func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_vega_admission_v1_admission_proto_msgTypes[12]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Progress.ProtoReflect.Descriptor instead.
-func (*Progress) Descriptor() ([]byte, []int) {
-	return file_vega_admission_v1_admission_proto_rawDescGZIP(), []int{12}
-}
-
-func (x *Progress) GetServed() []*Served {
-	if x != nil {
-		return x.Served
-	}
-	return nil
-}
-
-type Served struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Server        string                 `protobuf:"bytes,1,opt,name=server,proto3" json:"server,omitempty"`
-	App           string                 `protobuf:"bytes,2,opt,name=app,proto3" json:"app,omitempty"`
-	PromptTokens  int64                  `protobuf:"varint,3,opt,name=prompt_tokens,json=promptTokens,proto3" json:"prompt_tokens,omitempty"`
-	OutputTokens  int64                  `protobuf:"varint,4,opt,name=output_tokens,json=outputTokens,proto3" json:"output_tokens,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Served) Reset() {
-	*x = Served{}
-	mi := &file_vega_admission_v1_admission_proto_msgTypes[13]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Served) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Served) ProtoMessage() {}
-
-func (x *Served) ProtoReflect() protoreflect.Message {
-	mi := &file_vega_admission_v1_admission_proto_msgTypes[13]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Served.ProtoReflect.Descriptor instead.
-func (*Served) Descriptor() ([]byte, []int) {
-	return file_vega_admission_v1_admission_proto_rawDescGZIP(), []int{13}
-}
-
-func (x *Served) GetServer() string {
-	if x != nil {
-		return x.Server
-	}
-	return ""
-}
-
-func (x *Served) GetApp() string {
-	if x != nil {
-		return x.App
-	}
-	return ""
-}
-
-func (x *Served) GetPromptTokens() int64 {
-	if x != nil {
-		return x.PromptTokens
-	}
-	return 0
-}
-
-func (x *Served) GetOutputTokens() int64 {
-	if x != nil {
-		return x.OutputTokens
-	}
-	return 0
-}
-
-// Renew 续租；sent_us 是节点发出时自己的单调时钟，租期从它算起。
-type Renew struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	SentUs        int64                  `protobuf:"varint,1,opt,name=sent_us,json=sentUs,proto3" json:"sent_us,omitempty"`
-	Holdings      []*Holding             `protobuf:"bytes,2,rep,name=holdings,proto3" json:"holdings,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Renew) Reset() {
-	*x = Renew{}
-	mi := &file_vega_admission_v1_admission_proto_msgTypes[14]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Renew) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Renew) ProtoMessage() {}
-
-func (x *Renew) ProtoReflect() protoreflect.Message {
-	mi := &file_vega_admission_v1_admission_proto_msgTypes[14]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Renew.ProtoReflect.Descriptor instead.
-func (*Renew) Descriptor() ([]byte, []int) {
-	return file_vega_admission_v1_admission_proto_rawDescGZIP(), []int{14}
-}
-
-func (x *Renew) GetSentUs() int64 {
+func (x *AdmitRequest) GetSentUs() int64 {
 	if x != nil {
 		return x.SentUs
 	}
 	return 0
 }
 
-func (x *Renew) GetHoldings() []*Holding {
+func (x *AdmitRequest) GetHello() *Hello {
 	if x != nil {
-		return x.Holdings
+		return x.Hello
 	}
 	return nil
 }
 
-// Pause 说一个目标被上游 429；全体暂停到那时。
-type Pause struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Server        string                 `protobuf:"bytes,1,opt,name=server,proto3" json:"server,omitempty"`
-	UpstreamModel string                 `protobuf:"bytes,2,opt,name=upstream_model,json=upstreamModel,proto3" json:"upstream_model,omitempty"`
-	ForUs         int64                  `protobuf:"varint,3,opt,name=for_us,json=forUs,proto3" json:"for_us,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Pause) Reset() {
-	*x = Pause{}
-	mi := &file_vega_admission_v1_admission_proto_msgTypes[15]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Pause) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Pause) ProtoMessage() {}
-
-func (x *Pause) ProtoReflect() protoreflect.Message {
-	mi := &file_vega_admission_v1_admission_proto_msgTypes[15]
+func (x *AdmitRequest) GetClaims() []*Amount {
 	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
+		return x.Claims
 	}
-	return mi.MessageOf(x)
+	return nil
 }
 
-// Deprecated: Use Pause.ProtoReflect.Descriptor instead.
-func (*Pause) Descriptor() ([]byte, []int) {
-	return file_vega_admission_v1_admission_proto_rawDescGZIP(), []int{15}
-}
-
-func (x *Pause) GetServer() string {
+func (x *AdmitRequest) GetReturns() []*Amount {
 	if x != nil {
-		return x.Server
+		return x.Returns
 	}
-	return ""
+	return nil
 }
 
-func (x *Pause) GetUpstreamModel() string {
+func (x *AdmitRequest) GetSettled() []*Settled {
 	if x != nil {
-		return x.UpstreamModel
+		return x.Settled
 	}
-	return ""
+	return nil
 }
 
-func (x *Pause) GetForUs() int64 {
+func (x *AdmitRequest) GetServed() []*Served {
 	if x != nil {
-		return x.ForUs
+		return x.Served
+	}
+	return nil
+}
+
+func (x *AdmitRequest) GetCancels() []uint64 {
+	if x != nil {
+		return x.Cancels
+	}
+	return nil
+}
+
+func (x *AdmitRequest) GetWaiters() []*Descriptor {
+	if x != nil {
+		return x.Waiters
+	}
+	return nil
+}
+
+func (x *AdmitRequest) GetDemands() *Demands {
+	if x != nil {
+		return x.Demands
+	}
+	return nil
+}
+
+func (x *AdmitRequest) GetPauses() []*Pause {
+	if x != nil {
+		return x.Pauses
+	}
+	return nil
+}
+
+func (x *AdmitRequest) GetShareVersion() uint64 {
+	if x != nil {
+		return x.ShareVersion
 	}
 	return 0
 }
 
-// AdmitResponse 是授予者的一条下行消息。
+func (x *AdmitRequest) GetBye() bool {
+	if x != nil {
+		return x.Bye
+	}
+	return false
+}
+
+func (x *AdmitRequest) GetBusy() *Busy {
+	if x != nil {
+		return x.Busy
+	}
+	return nil
+}
+
+// AdmitResponse 是授予者的一帧。
 type AdmitResponse struct {
-	state    protoimpl.MessageState `protogen:"open.v1"`
-	Term     uint64                 `protobuf:"varint,1,opt,name=term,proto3" json:"term,omitempty"`
-	Epoch    uint64                 `protobuf:"fixed64,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
-	Stream   uint64                 `protobuf:"varint,3,opt,name=stream,proto3" json:"stream,omitempty"`
-	Seq      uint64                 `protobuf:"varint,4,opt,name=seq,proto3" json:"seq,omitempty"`
-	Revision uint64                 `protobuf:"varint,5,opt,name=revision,proto3" json:"revision,omitempty"`
-	// Types that are valid to be assigned to Message:
-	//
-	//	*AdmitResponse_NotLeader
-	//	*AdmitResponse_Welcome
-	//	*AdmitResponse_Grants
-	//	*AdmitResponse_Recall
-	//	*AdmitResponse_Lease
-	//	*AdmitResponse_Refuse
-	//	*AdmitResponse_SafeShare
-	//	*AdmitResponse_Paused
-	//	*AdmitResponse_Estimates
-	Message       isAdmitResponse_Message `protobuf_oneof:"message"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Term  uint64                 `protobuf:"varint,1,opt,name=term,proto3" json:"term,omitempty"`
+	// epoch 是收件节点的。
+	Epoch    uint64 `protobuf:"fixed64,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	Stream   uint64 `protobuf:"varint,3,opt,name=stream,proto3" json:"stream,omitempty"`
+	Seq      uint64 `protobuf:"varint,4,opt,name=seq,proto3" json:"seq,omitempty"`
+	Ack      uint64 `protobuf:"varint,5,opt,name=ack,proto3" json:"ack,omitempty"`
+	Revision uint64 `protobuf:"varint,6,opt,name=revision,proto3" json:"revision,omitempty"`
+	// echo_us 是收到过的最大的 sent_us：节点的租期到 echo_us + ttl_us 为止，以它自己的钟算。
+	EchoUs int64 `protobuf:"varint,7,opt,name=echo_us,json=echoUs,proto3" json:"echo_us,omitempty"`
+	TtlUs  int64 `protobuf:"varint,8,opt,name=ttl_us,json=ttlUs,proto3" json:"ttl_us,omitempty"`
+	// now_us 是授予者发出这一帧时的单调钟。
+	NowUs int64 `protobuf:"varint,9,opt,name=now_us,json=nowUs,proto3" json:"now_us,omitempty"`
+	// not_leader 是唯一可以不带 term 的帧，之后流即结束。
+	NotLeader *NotLeader `protobuf:"bytes,10,opt,name=not_leader,json=notLeader,proto3" json:"not_leader,omitempty"`
+	// welcome 说 Hello 已经入账，从此可以授予。
+	Welcome       bool        `protobuf:"varint,11,opt,name=welcome,proto3" json:"welcome,omitempty"`
+	Grants        []*Grant    `protobuf:"bytes,12,rep,name=grants,proto3" json:"grants,omitempty"`
+	Keeps         []*Keep     `protobuf:"bytes,13,rep,name=keeps,proto3" json:"keeps,omitempty"`
+	Refusals      []*Refusal  `protobuf:"bytes,14,rep,name=refusals,proto3" json:"refusals,omitempty"`
+	Share         *Share      `protobuf:"bytes,15,opt,name=share,proto3" json:"share,omitempty"`
+	Pauses        []*Pause    `protobuf:"bytes,16,rep,name=pauses,proto3" json:"pauses,omitempty"`
+	Estimates     []*Estimate `protobuf:"bytes,17,rep,name=estimates,proto3" json:"estimates,omitempty"`
+	Levels        []*Level    `protobuf:"bytes,18,rep,name=levels,proto3" json:"levels,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *AdmitResponse) Reset() {
 	*x = AdmitResponse{}
-	mi := &file_vega_admission_v1_admission_proto_msgTypes[16]
+	mi := &file_vega_admission_v1_admission_proto_msgTypes[1]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1269,7 +335,7 @@ func (x *AdmitResponse) String() string {
 func (*AdmitResponse) ProtoMessage() {}
 
 func (x *AdmitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vega_admission_v1_admission_proto_msgTypes[16]
+	mi := &file_vega_admission_v1_admission_proto_msgTypes[1]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1282,7 +348,7 @@ func (x *AdmitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdmitResponse.ProtoReflect.Descriptor instead.
 func (*AdmitResponse) Descriptor() ([]byte, []int) {
-	return file_vega_admission_v1_admission_proto_rawDescGZIP(), []int{16}
+	return file_vega_admission_v1_admission_proto_rawDescGZIP(), []int{1}
 }
 
 func (x *AdmitResponse) GetTerm() uint64 {
@@ -1313,6 +379,13 @@ func (x *AdmitResponse) GetSeq() uint64 {
 	return 0
 }
 
+func (x *AdmitResponse) GetAck() uint64 {
+	if x != nil {
+		return x.Ack
+	}
+	return 0
+}
+
 func (x *AdmitResponse) GetRevision() uint64 {
 	if x != nil {
 		return x.Revision
@@ -1320,151 +393,761 @@ func (x *AdmitResponse) GetRevision() uint64 {
 	return 0
 }
 
-func (x *AdmitResponse) GetMessage() isAdmitResponse_Message {
+func (x *AdmitResponse) GetEchoUs() int64 {
 	if x != nil {
-		return x.Message
+		return x.EchoUs
 	}
-	return nil
+	return 0
+}
+
+func (x *AdmitResponse) GetTtlUs() int64 {
+	if x != nil {
+		return x.TtlUs
+	}
+	return 0
+}
+
+func (x *AdmitResponse) GetNowUs() int64 {
+	if x != nil {
+		return x.NowUs
+	}
+	return 0
 }
 
 func (x *AdmitResponse) GetNotLeader() *NotLeader {
 	if x != nil {
-		if x, ok := x.Message.(*AdmitResponse_NotLeader); ok {
-			return x.NotLeader
-		}
+		return x.NotLeader
 	}
 	return nil
 }
 
-func (x *AdmitResponse) GetWelcome() *Welcome {
+func (x *AdmitResponse) GetWelcome() bool {
 	if x != nil {
-		if x, ok := x.Message.(*AdmitResponse_Welcome); ok {
-			return x.Welcome
-		}
+		return x.Welcome
 	}
-	return nil
+	return false
 }
 
-func (x *AdmitResponse) GetGrants() *Grants {
+func (x *AdmitResponse) GetGrants() []*Grant {
 	if x != nil {
-		if x, ok := x.Message.(*AdmitResponse_Grants); ok {
-			return x.Grants
-		}
+		return x.Grants
 	}
 	return nil
 }
 
-func (x *AdmitResponse) GetRecall() *Recall {
+func (x *AdmitResponse) GetKeeps() []*Keep {
 	if x != nil {
-		if x, ok := x.Message.(*AdmitResponse_Recall); ok {
-			return x.Recall
-		}
+		return x.Keeps
 	}
 	return nil
 }
 
-func (x *AdmitResponse) GetLease() *Lease {
+func (x *AdmitResponse) GetRefusals() []*Refusal {
 	if x != nil {
-		if x, ok := x.Message.(*AdmitResponse_Lease); ok {
-			return x.Lease
-		}
+		return x.Refusals
 	}
 	return nil
 }
 
-func (x *AdmitResponse) GetRefuse() *Refuse {
+func (x *AdmitResponse) GetShare() *Share {
 	if x != nil {
-		if x, ok := x.Message.(*AdmitResponse_Refuse); ok {
-			return x.Refuse
-		}
+		return x.Share
 	}
 	return nil
 }
 
-func (x *AdmitResponse) GetSafeShare() *SafeShare {
+func (x *AdmitResponse) GetPauses() []*Pause {
 	if x != nil {
-		if x, ok := x.Message.(*AdmitResponse_SafeShare); ok {
-			return x.SafeShare
-		}
+		return x.Pauses
 	}
 	return nil
 }
 
-func (x *AdmitResponse) GetPaused() *Paused {
+func (x *AdmitResponse) GetEstimates() []*Estimate {
 	if x != nil {
-		if x, ok := x.Message.(*AdmitResponse_Paused); ok {
-			return x.Paused
-		}
+		return x.Estimates
 	}
 	return nil
 }
 
-func (x *AdmitResponse) GetEstimates() *Estimates {
+func (x *AdmitResponse) GetLevels() []*Level {
 	if x != nil {
-		if x, ok := x.Message.(*AdmitResponse_Estimates); ok {
-			return x.Estimates
-		}
+		return x.Levels
 	}
 	return nil
 }
 
-type isAdmitResponse_Message interface {
-	isAdmitResponse_Message()
+// Pool 指一个守恒整数的池；server 与 app 恰有一个非空。
+type Pool struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Server        string                 `protobuf:"bytes,1,opt,name=server,proto3" json:"server,omitempty"`
+	App           string                 `protobuf:"bytes,2,opt,name=app,proto3" json:"app,omitempty"`
+	Kind          PoolKind               `protobuf:"varint,3,opt,name=kind,proto3,enum=vega.admission.v1.PoolKind" json:"kind,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
-type AdmitResponse_NotLeader struct {
-	NotLeader *NotLeader `protobuf:"bytes,6,opt,name=not_leader,json=notLeader,proto3,oneof"`
+func (x *Pool) Reset() {
+	*x = Pool{}
+	mi := &file_vega_admission_v1_admission_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
 }
 
-type AdmitResponse_Welcome struct {
-	Welcome *Welcome `protobuf:"bytes,7,opt,name=welcome,proto3,oneof"`
+func (x *Pool) String() string {
+	return protoimpl.X.MessageStringOf(x)
 }
 
-type AdmitResponse_Grants struct {
-	Grants *Grants `protobuf:"bytes,8,opt,name=grants,proto3,oneof"`
+func (*Pool) ProtoMessage() {}
+
+func (x *Pool) ProtoReflect() protoreflect.Message {
+	mi := &file_vega_admission_v1_admission_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
 }
 
-type AdmitResponse_Recall struct {
-	Recall *Recall `protobuf:"bytes,9,opt,name=recall,proto3,oneof"`
+// Deprecated: Use Pool.ProtoReflect.Descriptor instead.
+func (*Pool) Descriptor() ([]byte, []int) {
+	return file_vega_admission_v1_admission_proto_rawDescGZIP(), []int{2}
 }
 
-type AdmitResponse_Lease struct {
-	Lease *Lease `protobuf:"bytes,10,opt,name=lease,proto3,oneof"`
+func (x *Pool) GetServer() string {
+	if x != nil {
+		return x.Server
+	}
+	return ""
 }
 
-type AdmitResponse_Refuse struct {
-	Refuse *Refuse `protobuf:"bytes,11,opt,name=refuse,proto3,oneof"`
+func (x *Pool) GetApp() string {
+	if x != nil {
+		return x.App
+	}
+	return ""
 }
 
-type AdmitResponse_SafeShare struct {
-	SafeShare *SafeShare `protobuf:"bytes,12,opt,name=safe_share,json=safeShare,proto3,oneof"`
+func (x *Pool) GetKind() PoolKind {
+	if x != nil {
+		return x.Kind
+	}
+	return PoolKind_POOL_KIND_UNSPECIFIED
 }
 
-type AdmitResponse_Paused struct {
-	Paused *Paused `protobuf:"bytes,13,opt,name=paused,proto3,oneof"`
+type Amount struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Pool  *Pool                  `protobuf:"bytes,1,opt,name=pool,proto3" json:"pool,omitempty"`
+	Units int64                  `protobuf:"varint,2,opt,name=units,proto3" json:"units,omitempty"`
+	// granted_us 是请求数单位被授予时授予者的钟；归还时原样带回，过期的不再入账。
+	GrantedUs int64 `protobuf:"varint,3,opt,name=granted_us,json=grantedUs,proto3" json:"granted_us,omitempty"`
+	// limit 是份额所属的限额；节点在用的限额若更小，份额按比例缩小。
+	Limit         int64 `protobuf:"varint,4,opt,name=limit,proto3" json:"limit,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
-type AdmitResponse_Estimates struct {
-	Estimates *Estimates `protobuf:"bytes,14,opt,name=estimates,proto3,oneof"`
+func (x *Amount) Reset() {
+	*x = Amount{}
+	mi := &file_vega_admission_v1_admission_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
 }
 
-func (*AdmitResponse_NotLeader) isAdmitResponse_Message() {}
+func (x *Amount) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
 
-func (*AdmitResponse_Welcome) isAdmitResponse_Message() {}
+func (*Amount) ProtoMessage() {}
 
-func (*AdmitResponse_Grants) isAdmitResponse_Message() {}
+func (x *Amount) ProtoReflect() protoreflect.Message {
+	mi := &file_vega_admission_v1_admission_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
 
-func (*AdmitResponse_Recall) isAdmitResponse_Message() {}
+// Deprecated: Use Amount.ProtoReflect.Descriptor instead.
+func (*Amount) Descriptor() ([]byte, []int) {
+	return file_vega_admission_v1_admission_proto_rawDescGZIP(), []int{3}
+}
 
-func (*AdmitResponse_Lease) isAdmitResponse_Message() {}
+func (x *Amount) GetPool() *Pool {
+	if x != nil {
+		return x.Pool
+	}
+	return nil
+}
 
-func (*AdmitResponse_Refuse) isAdmitResponse_Message() {}
+func (x *Amount) GetUnits() int64 {
+	if x != nil {
+		return x.Units
+	}
+	return 0
+}
 
-func (*AdmitResponse_SafeShare) isAdmitResponse_Message() {}
+func (x *Amount) GetGrantedUs() int64 {
+	if x != nil {
+		return x.GrantedUs
+	}
+	return 0
+}
 
-func (*AdmitResponse_Paused) isAdmitResponse_Message() {}
+func (x *Amount) GetLimit() int64 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
 
-func (*AdmitResponse_Estimates) isAdmitResponse_Message() {}
+// Hello 报出手上的一切；授予者据此对账。累计值随同一帧的 settled 与 served 给出，新授予者以它们为起点。
+type Hello struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Version string                 `protobuf:"bytes,1,opt,name=version,proto3" json:"version,omitempty"`
+	// holdings 是各在途池里持有的（闲置、在途、善后）与各 token 池里预留未结的。
+	Holdings      []*Amount `protobuf:"bytes,2,rep,name=holdings,proto3" json:"holdings,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Hello) Reset() {
+	*x = Hello{}
+	mi := &file_vega_admission_v1_admission_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Hello) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Hello) ProtoMessage() {}
+
+func (x *Hello) ProtoReflect() protoreflect.Message {
+	mi := &file_vega_admission_v1_admission_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Hello.ProtoReflect.Descriptor instead.
+func (*Hello) Descriptor() ([]byte, []int) {
+	return file_vega_admission_v1_admission_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Hello) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *Hello) GetHoldings() []*Amount {
+	if x != nil {
+		return x.Holdings
+	}
+	return nil
+}
+
+// Settled 是一个 token 池里本 epoch 至今结清的：预留了多少，实际用了多少。
+type Settled struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Pool          *Pool                  `protobuf:"bytes,1,opt,name=pool,proto3" json:"pool,omitempty"`
+	Reserved      int64                  `protobuf:"varint,2,opt,name=reserved,proto3" json:"reserved,omitempty"`
+	Used          int64                  `protobuf:"varint,3,opt,name=used,proto3" json:"used,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Settled) Reset() {
+	*x = Settled{}
+	mi := &file_vega_admission_v1_admission_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Settled) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Settled) ProtoMessage() {}
+
+func (x *Settled) ProtoReflect() protoreflect.Message {
+	mi := &file_vega_admission_v1_admission_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Settled.ProtoReflect.Descriptor instead.
+func (*Settled) Descriptor() ([]byte, []int) {
+	return file_vega_admission_v1_admission_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Settled) GetPool() *Pool {
+	if x != nil {
+		return x.Pool
+	}
+	return nil
+}
+
+func (x *Settled) GetReserved() int64 {
+	if x != nil {
+		return x.Reserved
+	}
+	return 0
+}
+
+func (x *Settled) GetUsed() int64 {
+	if x != nil {
+		return x.Used
+	}
+	return 0
+}
+
+// Served 是本 epoch 至今在一个 server 上为一个 app 服务的。
+type Served struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Server string                 `protobuf:"bytes,1,opt,name=server,proto3" json:"server,omitempty"`
+	App    string                 `protobuf:"bytes,2,opt,name=app,proto3" json:"app,omitempty"`
+	Class  int32                  `protobuf:"varint,3,opt,name=class,proto3" json:"class,omitempty"`
+	Weight int64                  `protobuf:"varint,4,opt,name=weight,proto3" json:"weight,omitempty"`
+	// cost 是加权代价的累计：本地授予的按实际，授予者授予的按实际减去预测。
+	Cost int64 `protobuf:"varint,5,opt,name=cost,proto3" json:"cost,omitempty"`
+	// requests 与 busy_us 是完成的请求数与它们在上游的时长之和，供估计。
+	Requests      int64 `protobuf:"varint,6,opt,name=requests,proto3" json:"requests,omitempty"`
+	BusyUs        int64 `protobuf:"varint,7,opt,name=busy_us,json=busyUs,proto3" json:"busy_us,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Served) Reset() {
+	*x = Served{}
+	mi := &file_vega_admission_v1_admission_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Served) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Served) ProtoMessage() {}
+
+func (x *Served) ProtoReflect() protoreflect.Message {
+	mi := &file_vega_admission_v1_admission_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Served.ProtoReflect.Descriptor instead.
+func (*Served) Descriptor() ([]byte, []int) {
+	return file_vega_admission_v1_admission_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Served) GetServer() string {
+	if x != nil {
+		return x.Server
+	}
+	return ""
+}
+
+func (x *Served) GetApp() string {
+	if x != nil {
+		return x.App
+	}
+	return ""
+}
+
+func (x *Served) GetClass() int32 {
+	if x != nil {
+		return x.Class
+	}
+	return 0
+}
+
+func (x *Served) GetWeight() int64 {
+	if x != nil {
+		return x.Weight
+	}
+	return 0
+}
+
+func (x *Served) GetCost() int64 {
+	if x != nil {
+		return x.Cost
+	}
+	return 0
+}
+
+func (x *Served) GetRequests() int64 {
+	if x != nil {
+		return x.Requests
+	}
+	return 0
+}
+
+func (x *Served) GetBusyUs() int64 {
+	if x != nil {
+		return x.BusyUs
+	}
+	return 0
+}
+
+// Descriptor 是一个在等的请求；正文留在节点。
+type Descriptor struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// id 在 (node_id, epoch) 内唯一，递增。
+	Id  uint64 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	App string `protobuf:"bytes,2,opt,name=app,proto3" json:"app,omitempty"`
+	// age_us 是它已经等了多久；授予者以自己的钟减去它得到到达时刻。
+	AgeUs int64 `protobuf:"varint,3,opt,name=age_us,json=ageUs,proto3" json:"age_us,omitempty"`
+	// wait_us 是它还肯等多久；期限归节点管，这里只供估计与提前拒绝。
+	WaitUs        int64        `protobuf:"varint,4,opt,name=wait_us,json=waitUs,proto3" json:"wait_us,omitempty"`
+	PromptTokens  int64        `protobuf:"varint,5,opt,name=prompt_tokens,json=promptTokens,proto3" json:"prompt_tokens,omitempty"`
+	OutputTokens  int64        `protobuf:"varint,6,opt,name=output_tokens,json=outputTokens,proto3" json:"output_tokens,omitempty"`
+	Class         int32        `protobuf:"varint,7,opt,name=class,proto3" json:"class,omitempty"`
+	Weight        int64        `protobuf:"varint,8,opt,name=weight,proto3" json:"weight,omitempty"`
+	Candidates    []*Candidate `protobuf:"bytes,9,rep,name=candidates,proto3" json:"candidates,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Descriptor) Reset() {
+	*x = Descriptor{}
+	mi := &file_vega_admission_v1_admission_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Descriptor) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Descriptor) ProtoMessage() {}
+
+func (x *Descriptor) ProtoReflect() protoreflect.Message {
+	mi := &file_vega_admission_v1_admission_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Descriptor.ProtoReflect.Descriptor instead.
+func (*Descriptor) Descriptor() ([]byte, []int) {
+	return file_vega_admission_v1_admission_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *Descriptor) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *Descriptor) GetApp() string {
+	if x != nil {
+		return x.App
+	}
+	return ""
+}
+
+func (x *Descriptor) GetAgeUs() int64 {
+	if x != nil {
+		return x.AgeUs
+	}
+	return 0
+}
+
+func (x *Descriptor) GetWaitUs() int64 {
+	if x != nil {
+		return x.WaitUs
+	}
+	return 0
+}
+
+func (x *Descriptor) GetPromptTokens() int64 {
+	if x != nil {
+		return x.PromptTokens
+	}
+	return 0
+}
+
+func (x *Descriptor) GetOutputTokens() int64 {
+	if x != nil {
+		return x.OutputTokens
+	}
+	return 0
+}
+
+func (x *Descriptor) GetClass() int32 {
+	if x != nil {
+		return x.Class
+	}
+	return 0
+}
+
+func (x *Descriptor) GetWeight() int64 {
+	if x != nil {
+		return x.Weight
+	}
+	return 0
+}
+
+func (x *Descriptor) GetCandidates() []*Candidate {
+	if x != nil {
+		return x.Candidates
+	}
+	return nil
+}
+
+// Candidate 是请求可以去的一个目标。
+type Candidate struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Server        string                 `protobuf:"bytes,1,opt,name=server,proto3" json:"server,omitempty"`
+	UpstreamModel string                 `protobuf:"bytes,2,opt,name=upstream_model,json=upstreamModel,proto3" json:"upstream_model,omitempty"`
+	Weight        int64                  `protobuf:"varint,3,opt,name=weight,proto3" json:"weight,omitempty"`
+	Priority      int64                  `protobuf:"varint,4,opt,name=priority,proto3" json:"priority,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Candidate) Reset() {
+	*x = Candidate{}
+	mi := &file_vega_admission_v1_admission_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Candidate) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Candidate) ProtoMessage() {}
+
+func (x *Candidate) ProtoReflect() protoreflect.Message {
+	mi := &file_vega_admission_v1_admission_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Candidate.ProtoReflect.Descriptor instead.
+func (*Candidate) Descriptor() ([]byte, []int) {
+	return file_vega_admission_v1_admission_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *Candidate) GetServer() string {
+	if x != nil {
+		return x.Server
+	}
+	return ""
+}
+
+func (x *Candidate) GetUpstreamModel() string {
+	if x != nil {
+		return x.UpstreamModel
+	}
+	return ""
+}
+
+func (x *Candidate) GetWeight() int64 {
+	if x != nil {
+		return x.Weight
+	}
+	return 0
+}
+
+func (x *Candidate) GetPriority() int64 {
+	if x != nil {
+		return x.Priority
+	}
+	return 0
+}
+
+type Busy struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Amounts       []*Amount              `protobuf:"bytes,1,rep,name=amounts,proto3" json:"amounts,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Busy) Reset() {
+	*x = Busy{}
+	mi := &file_vega_admission_v1_admission_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Busy) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Busy) ProtoMessage() {}
+
+func (x *Busy) ProtoReflect() protoreflect.Message {
+	mi := &file_vega_admission_v1_admission_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Busy.ProtoReflect.Descriptor instead.
+func (*Busy) Descriptor() ([]byte, []int) {
+	return file_vega_admission_v1_admission_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *Busy) GetAmounts() []*Amount {
+	if x != nil {
+		return x.Amounts
+	}
+	return nil
+}
+
+// Demands 是节点各池想持有的量。
+type Demands struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Amounts       []*Amount              `protobuf:"bytes,1,rep,name=amounts,proto3" json:"amounts,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Demands) Reset() {
+	*x = Demands{}
+	mi := &file_vega_admission_v1_admission_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Demands) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Demands) ProtoMessage() {}
+
+func (x *Demands) ProtoReflect() protoreflect.Message {
+	mi := &file_vega_admission_v1_admission_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Demands.ProtoReflect.Descriptor instead.
+func (*Demands) Descriptor() ([]byte, []int) {
+	return file_vega_admission_v1_admission_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *Demands) GetAmounts() []*Amount {
+	if x != nil {
+		return x.Amounts
+	}
+	return nil
+}
+
+// Pause 说一个目标被上游 429，再过 for_us 才可再去；for_us 由收的一方换成自己的钟。
+type Pause struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Server        string                 `protobuf:"bytes,1,opt,name=server,proto3" json:"server,omitempty"`
+	UpstreamModel string                 `protobuf:"bytes,2,opt,name=upstream_model,json=upstreamModel,proto3" json:"upstream_model,omitempty"`
+	ForUs         int64                  `protobuf:"varint,3,opt,name=for_us,json=forUs,proto3" json:"for_us,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Pause) Reset() {
+	*x = Pause{}
+	mi := &file_vega_admission_v1_admission_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Pause) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Pause) ProtoMessage() {}
+
+func (x *Pause) ProtoReflect() protoreflect.Message {
+	mi := &file_vega_admission_v1_admission_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Pause.ProtoReflect.Descriptor instead.
+func (*Pause) Descriptor() ([]byte, []int) {
+	return file_vega_admission_v1_admission_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *Pause) GetServer() string {
+	if x != nil {
+		return x.Server
+	}
+	return ""
+}
+
+func (x *Pause) GetUpstreamModel() string {
+	if x != nil {
+		return x.UpstreamModel
+	}
+	return ""
+}
+
+func (x *Pause) GetForUs() int64 {
+	if x != nil {
+		return x.ForUs
+	}
+	return 0
+}
 
 // NotLeader 指路；leader_addr 为空表示此刻没有当任者，retry_after_us 后再问。
 type NotLeader struct {
@@ -1477,7 +1160,7 @@ type NotLeader struct {
 
 func (x *NotLeader) Reset() {
 	*x = NotLeader{}
-	mi := &file_vega_admission_v1_admission_proto_msgTypes[17]
+	mi := &file_vega_admission_v1_admission_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1489,7 +1172,7 @@ func (x *NotLeader) String() string {
 func (*NotLeader) ProtoMessage() {}
 
 func (x *NotLeader) ProtoReflect() protoreflect.Message {
-	mi := &file_vega_admission_v1_admission_proto_msgTypes[17]
+	mi := &file_vega_admission_v1_admission_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1502,7 +1185,7 @@ func (x *NotLeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NotLeader.ProtoReflect.Descriptor instead.
 func (*NotLeader) Descriptor() ([]byte, []int) {
-	return file_vega_admission_v1_admission_proto_rawDescGZIP(), []int{17}
+	return file_vega_admission_v1_admission_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *NotLeader) GetLeaderAddr() string {
@@ -1519,125 +1202,21 @@ func (x *NotLeader) GetRetryAfterUs() int64 {
 	return 0
 }
 
-// Welcome 应答 Hello：承认的持有量。
-type Welcome struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Holdings      []*Holding             `protobuf:"bytes,1,rep,name=holdings,proto3" json:"holdings,omitempty"`
-	Lease         *Lease                 `protobuf:"bytes,2,opt,name=lease,proto3" json:"lease,omitempty"`
-	SafeShare     *SafeShare             `protobuf:"bytes,3,opt,name=safe_share,json=safeShare,proto3" json:"safe_share,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Welcome) Reset() {
-	*x = Welcome{}
-	mi := &file_vega_admission_v1_admission_proto_msgTypes[18]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Welcome) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Welcome) ProtoMessage() {}
-
-func (x *Welcome) ProtoReflect() protoreflect.Message {
-	mi := &file_vega_admission_v1_admission_proto_msgTypes[18]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Welcome.ProtoReflect.Descriptor instead.
-func (*Welcome) Descriptor() ([]byte, []int) {
-	return file_vega_admission_v1_admission_proto_rawDescGZIP(), []int{18}
-}
-
-func (x *Welcome) GetHoldings() []*Holding {
-	if x != nil {
-		return x.Holdings
-	}
-	return nil
-}
-
-func (x *Welcome) GetLease() *Lease {
-	if x != nil {
-		return x.Lease
-	}
-	return nil
-}
-
-func (x *Welcome) GetSafeShare() *SafeShare {
-	if x != nil {
-		return x.SafeShare
-	}
-	return nil
-}
-
-type Grants struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Grants        []*Grant               `protobuf:"bytes,1,rep,name=grants,proto3" json:"grants,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Grants) Reset() {
-	*x = Grants{}
-	mi := &file_vega_admission_v1_admission_proto_msgTypes[19]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Grants) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Grants) ProtoMessage() {}
-
-func (x *Grants) ProtoReflect() protoreflect.Message {
-	mi := &file_vega_admission_v1_admission_proto_msgTypes[19]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Grants.ProtoReflect.Descriptor instead.
-func (*Grants) Descriptor() ([]byte, []int) {
-	return file_vega_admission_v1_admission_proto_rawDescGZIP(), []int{19}
-}
-
-func (x *Grants) GetGrants() []*Grant {
-	if x != nil {
-		return x.Grants
-	}
-	return nil
-}
-
-// Grant 是整取整予的一组单位：给一个在等的请求（waiter_id 非零），或作为闲置许可放在节点。
+// Grant 是给一个在等的请求的整取整予的一组单位。
 type Grant struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	PermitId      uint64                 `protobuf:"varint,1,opt,name=permit_id,json=permitId,proto3" json:"permit_id,omitempty"`
-	WaiterId      uint64                 `protobuf:"varint,2,opt,name=waiter_id,json=waiterId,proto3" json:"waiter_id,omitempty"`
-	Target        *Candidate             `protobuf:"bytes,3,opt,name=target,proto3" json:"target,omitempty"`
-	Amounts       []*Amount              `protobuf:"bytes,4,rep,name=amounts,proto3" json:"amounts,omitempty"`
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	WaiterId uint64                 `protobuf:"varint,1,opt,name=waiter_id,json=waiterId,proto3" json:"waiter_id,omitempty"`
+	Target   *Candidate             `protobuf:"bytes,2,opt,name=target,proto3" json:"target,omitempty"`
+	Amounts  []*Amount              `protobuf:"bytes,3,rep,name=amounts,proto3" json:"amounts,omitempty"`
+	// at_us 是授予时授予者的钟：请求数单位的寿命从它算起。
+	AtUs          int64 `protobuf:"varint,4,opt,name=at_us,json=atUs,proto3" json:"at_us,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Grant) Reset() {
 	*x = Grant{}
-	mi := &file_vega_admission_v1_admission_proto_msgTypes[20]
+	mi := &file_vega_admission_v1_admission_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1649,7 +1228,7 @@ func (x *Grant) String() string {
 func (*Grant) ProtoMessage() {}
 
 func (x *Grant) ProtoReflect() protoreflect.Message {
-	mi := &file_vega_admission_v1_admission_proto_msgTypes[20]
+	mi := &file_vega_admission_v1_admission_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1662,14 +1241,7 @@ func (x *Grant) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Grant.ProtoReflect.Descriptor instead.
 func (*Grant) Descriptor() ([]byte, []int) {
-	return file_vega_admission_v1_admission_proto_rawDescGZIP(), []int{20}
-}
-
-func (x *Grant) GetPermitId() uint64 {
-	if x != nil {
-		return x.PermitId
-	}
-	return 0
+	return file_vega_admission_v1_admission_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Grant) GetWaiterId() uint64 {
@@ -1693,30 +1265,39 @@ func (x *Grant) GetAmounts() []*Amount {
 	return nil
 }
 
-type Permit struct {
+func (x *Grant) GetAtUs() int64 {
+	if x != nil {
+		return x.AtUs
+	}
+	return 0
+}
+
+// Keep 定下节点在一个池里可以持有而不归还的量，并随手给它 units 个闲置的。keep 为 0 即紧：闲置的交回，用完一个还一个。
+type Keep struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	PermitId      uint64                 `protobuf:"varint,1,opt,name=permit_id,json=permitId,proto3" json:"permit_id,omitempty"`
-	Amounts       []*Amount              `protobuf:"bytes,2,rep,name=amounts,proto3" json:"amounts,omitempty"`
-	AgeUs         int64                  `protobuf:"varint,3,opt,name=age_us,json=ageUs,proto3" json:"age_us,omitempty"`
+	Pool          *Pool                  `protobuf:"bytes,1,opt,name=pool,proto3" json:"pool,omitempty"`
+	Keep          int64                  `protobuf:"varint,2,opt,name=keep,proto3" json:"keep,omitempty"`
+	Units         int64                  `protobuf:"varint,3,opt,name=units,proto3" json:"units,omitempty"`
+	AtUs          int64                  `protobuf:"varint,4,opt,name=at_us,json=atUs,proto3" json:"at_us,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *Permit) Reset() {
-	*x = Permit{}
-	mi := &file_vega_admission_v1_admission_proto_msgTypes[21]
+func (x *Keep) Reset() {
+	*x = Keep{}
+	mi := &file_vega_admission_v1_admission_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *Permit) String() string {
+func (x *Keep) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*Permit) ProtoMessage() {}
+func (*Keep) ProtoMessage() {}
 
-func (x *Permit) ProtoReflect() protoreflect.Message {
-	mi := &file_vega_admission_v1_admission_proto_msgTypes[21]
+func (x *Keep) ProtoReflect() protoreflect.Message {
+	mi := &file_vega_admission_v1_admission_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1727,156 +1308,65 @@ func (x *Permit) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use Permit.ProtoReflect.Descriptor instead.
-func (*Permit) Descriptor() ([]byte, []int) {
-	return file_vega_admission_v1_admission_proto_rawDescGZIP(), []int{21}
+// Deprecated: Use Keep.ProtoReflect.Descriptor instead.
+func (*Keep) Descriptor() ([]byte, []int) {
+	return file_vega_admission_v1_admission_proto_rawDescGZIP(), []int{14}
 }
 
-func (x *Permit) GetPermitId() uint64 {
+func (x *Keep) GetPool() *Pool {
 	if x != nil {
-		return x.PermitId
-	}
-	return 0
-}
-
-func (x *Permit) GetAmounts() []*Amount {
-	if x != nil {
-		return x.Amounts
+		return x.Pool
 	}
 	return nil
 }
 
-func (x *Permit) GetAgeUs() int64 {
+func (x *Keep) GetKeep() int64 {
 	if x != nil {
-		return x.AgeUs
+		return x.Keep
 	}
 	return 0
 }
 
-// Recall 要回闲置的单位；在途的不受影响。
-type Recall struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Amounts       []*Amount              `protobuf:"bytes,1,rep,name=amounts,proto3" json:"amounts,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Recall) Reset() {
-	*x = Recall{}
-	mi := &file_vega_admission_v1_admission_proto_msgTypes[22]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Recall) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Recall) ProtoMessage() {}
-
-func (x *Recall) ProtoReflect() protoreflect.Message {
-	mi := &file_vega_admission_v1_admission_proto_msgTypes[22]
+func (x *Keep) GetUnits() int64 {
 	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Recall.ProtoReflect.Descriptor instead.
-func (*Recall) Descriptor() ([]byte, []int) {
-	return file_vega_admission_v1_admission_proto_rawDescGZIP(), []int{22}
-}
-
-func (x *Recall) GetAmounts() []*Amount {
-	if x != nil {
-		return x.Amounts
-	}
-	return nil
-}
-
-// Lease 延长许可的有效期；sent_us 原样带回 Renew 里的值。
-type Lease struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	SentUs        int64                  `protobuf:"varint,1,opt,name=sent_us,json=sentUs,proto3" json:"sent_us,omitempty"`
-	TtlUs         int64                  `protobuf:"varint,2,opt,name=ttl_us,json=ttlUs,proto3" json:"ttl_us,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Lease) Reset() {
-	*x = Lease{}
-	mi := &file_vega_admission_v1_admission_proto_msgTypes[23]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Lease) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Lease) ProtoMessage() {}
-
-func (x *Lease) ProtoReflect() protoreflect.Message {
-	mi := &file_vega_admission_v1_admission_proto_msgTypes[23]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Lease.ProtoReflect.Descriptor instead.
-func (*Lease) Descriptor() ([]byte, []int) {
-	return file_vega_admission_v1_admission_proto_rawDescGZIP(), []int{23}
-}
-
-func (x *Lease) GetSentUs() int64 {
-	if x != nil {
-		return x.SentUs
+		return x.Units
 	}
 	return 0
 }
 
-func (x *Lease) GetTtlUs() int64 {
+func (x *Keep) GetAtUs() int64 {
 	if x != nil {
-		return x.TtlUs
+		return x.AtUs
 	}
 	return 0
 }
 
-// Refuse 提前拒绝一个等不到的请求。
-type Refuse struct {
+// Refusal 提前拒绝一个等不到的请求。
+type Refusal struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	WaiterId uint64                 `protobuf:"varint,1,opt,name=waiter_id,json=waiterId,proto3" json:"waiter_id,omitempty"`
-	// code 是对外的错误码，如 "queue_full"。
+	// code 是对外的错误码：queue_full 或 rate_limit_exceeded。
 	Code          string `protobuf:"bytes,2,opt,name=code,proto3" json:"code,omitempty"`
 	RetryAfterUs  int64  `protobuf:"varint,3,opt,name=retry_after_us,json=retryAfterUs,proto3" json:"retry_after_us,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *Refuse) Reset() {
-	*x = Refuse{}
-	mi := &file_vega_admission_v1_admission_proto_msgTypes[24]
+func (x *Refusal) Reset() {
+	*x = Refusal{}
+	mi := &file_vega_admission_v1_admission_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *Refuse) String() string {
+func (x *Refusal) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*Refuse) ProtoMessage() {}
+func (*Refusal) ProtoMessage() {}
 
-func (x *Refuse) ProtoReflect() protoreflect.Message {
-	mi := &file_vega_admission_v1_admission_proto_msgTypes[24]
+func (x *Refusal) ProtoReflect() protoreflect.Message {
+	mi := &file_vega_admission_v1_admission_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1887,56 +1377,56 @@ func (x *Refuse) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use Refuse.ProtoReflect.Descriptor instead.
-func (*Refuse) Descriptor() ([]byte, []int) {
-	return file_vega_admission_v1_admission_proto_rawDescGZIP(), []int{24}
+// Deprecated: Use Refusal.ProtoReflect.Descriptor instead.
+func (*Refusal) Descriptor() ([]byte, []int) {
+	return file_vega_admission_v1_admission_proto_rawDescGZIP(), []int{15}
 }
 
-func (x *Refuse) GetWaiterId() uint64 {
+func (x *Refusal) GetWaiterId() uint64 {
 	if x != nil {
 		return x.WaiterId
 	}
 	return 0
 }
 
-func (x *Refuse) GetCode() string {
+func (x *Refusal) GetCode() string {
 	if x != nil {
 		return x.Code
 	}
 	return ""
 }
 
-func (x *Refuse) GetRetryAfterUs() int64 {
+func (x *Refusal) GetRetryAfterUs() int64 {
 	if x != nil {
 		return x.RetryAfterUs
 	}
 	return 0
 }
 
-// SafeShare 是控制面不在时本节点在各池可用的份额；随最近好配置落盘。
-type SafeShare struct {
+// Share 是控制面不在时本节点在各池可用的份额；随最近好配置落盘。没有列出的有限额的池份额为 0。
+type Share struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Version       uint64                 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
-	Shares        []*Amount              `protobuf:"bytes,2,rep,name=shares,proto3" json:"shares,omitempty"`
+	Amounts       []*Amount              `protobuf:"bytes,2,rep,name=amounts,proto3" json:"amounts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *SafeShare) Reset() {
-	*x = SafeShare{}
-	mi := &file_vega_admission_v1_admission_proto_msgTypes[25]
+func (x *Share) Reset() {
+	*x = Share{}
+	mi := &file_vega_admission_v1_admission_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *SafeShare) String() string {
+func (x *Share) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*SafeShare) ProtoMessage() {}
+func (*Share) ProtoMessage() {}
 
-func (x *SafeShare) ProtoReflect() protoreflect.Message {
-	mi := &file_vega_admission_v1_admission_proto_msgTypes[25]
+func (x *Share) ProtoReflect() protoreflect.Message {
+	mi := &file_vega_admission_v1_admission_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1947,127 +1437,41 @@ func (x *SafeShare) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use SafeShare.ProtoReflect.Descriptor instead.
-func (*SafeShare) Descriptor() ([]byte, []int) {
-	return file_vega_admission_v1_admission_proto_rawDescGZIP(), []int{25}
+// Deprecated: Use Share.ProtoReflect.Descriptor instead.
+func (*Share) Descriptor() ([]byte, []int) {
+	return file_vega_admission_v1_admission_proto_rawDescGZIP(), []int{16}
 }
 
-func (x *SafeShare) GetVersion() uint64 {
+func (x *Share) GetVersion() uint64 {
 	if x != nil {
 		return x.Version
 	}
 	return 0
 }
 
-func (x *SafeShare) GetShares() []*Amount {
+func (x *Share) GetAmounts() []*Amount {
 	if x != nil {
-		return x.Shares
+		return x.Amounts
 	}
 	return nil
 }
 
-// Paused 是全体暂停中的目标。
-type Paused struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Targets       []*Pause               `protobuf:"bytes,1,rep,name=targets,proto3" json:"targets,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Paused) Reset() {
-	*x = Paused{}
-	mi := &file_vega_admission_v1_admission_proto_msgTypes[26]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Paused) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Paused) ProtoMessage() {}
-
-func (x *Paused) ProtoReflect() protoreflect.Message {
-	mi := &file_vega_admission_v1_admission_proto_msgTypes[26]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Paused.ProtoReflect.Descriptor instead.
-func (*Paused) Descriptor() ([]byte, []int) {
-	return file_vega_admission_v1_admission_proto_rawDescGZIP(), []int{26}
-}
-
-func (x *Paused) GetTargets() []*Pause {
-	if x != nil {
-		return x.Targets
-	}
-	return nil
-}
-
-// Estimates 是在等请求的位置与预计等待。
-type Estimates struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Estimates     []*Estimate            `protobuf:"bytes,1,rep,name=estimates,proto3" json:"estimates,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Estimates) Reset() {
-	*x = Estimates{}
-	mi := &file_vega_admission_v1_admission_proto_msgTypes[27]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Estimates) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Estimates) ProtoMessage() {}
-
-func (x *Estimates) ProtoReflect() protoreflect.Message {
-	mi := &file_vega_admission_v1_admission_proto_msgTypes[27]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Estimates.ProtoReflect.Descriptor instead.
-func (*Estimates) Descriptor() ([]byte, []int) {
-	return file_vega_admission_v1_admission_proto_rawDescGZIP(), []int{27}
-}
-
-func (x *Estimates) GetEstimates() []*Estimate {
-	if x != nil {
-		return x.Estimates
-	}
-	return nil
-}
-
+// Estimate 是在等请求的位置（从 1 数）与预计还要等的时间。
 type Estimate struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	WaiterId      uint64                 `protobuf:"varint,1,opt,name=waiter_id,json=waiterId,proto3" json:"waiter_id,omitempty"`
-	Position      int64                  `protobuf:"varint,2,opt,name=position,proto3" json:"position,omitempty"`
-	WaitUs        int64                  `protobuf:"varint,3,opt,name=wait_us,json=waitUs,proto3" json:"wait_us,omitempty"`
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	WaiterId uint64                 `protobuf:"varint,1,opt,name=waiter_id,json=waiterId,proto3" json:"waiter_id,omitempty"`
+	Position int64                  `protobuf:"varint,2,opt,name=position,proto3" json:"position,omitempty"`
+	// wait_us 为负即还说不出。
+	WaitUs int64 `protobuf:"varint,3,opt,name=wait_us,json=waitUs,proto3" json:"wait_us,omitempty"`
+	// app_limited 说挡住它的是 app 自己的限额。
+	AppLimited    bool `protobuf:"varint,4,opt,name=app_limited,json=appLimited,proto3" json:"app_limited,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Estimate) Reset() {
 	*x = Estimate{}
-	mi := &file_vega_admission_v1_admission_proto_msgTypes[28]
+	mi := &file_vega_admission_v1_admission_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2079,7 +1483,7 @@ func (x *Estimate) String() string {
 func (*Estimate) ProtoMessage() {}
 
 func (x *Estimate) ProtoReflect() protoreflect.Message {
-	mi := &file_vega_admission_v1_admission_proto_msgTypes[28]
+	mi := &file_vega_admission_v1_admission_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2092,7 +1496,7 @@ func (x *Estimate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Estimate.ProtoReflect.Descriptor instead.
 func (*Estimate) Descriptor() ([]byte, []int) {
-	return file_vega_admission_v1_admission_proto_rawDescGZIP(), []int{28}
+	return file_vega_admission_v1_admission_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Estimate) GetWaiterId() uint64 {
@@ -2116,162 +1520,559 @@ func (x *Estimate) GetWaitUs() int64 {
 	return 0
 }
 
+func (x *Estimate) GetAppLimited() bool {
+	if x != nil {
+		return x.AppLimited
+	}
+	return false
+}
+
+// Level 是一个 app 的速率池此刻的余量与回满还要的时间，供 x-ratelimit-*。
+type Level struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Pool          *Pool                  `protobuf:"bytes,1,opt,name=pool,proto3" json:"pool,omitempty"`
+	Remaining     int64                  `protobuf:"varint,2,opt,name=remaining,proto3" json:"remaining,omitempty"`
+	FullUs        int64                  `protobuf:"varint,3,opt,name=full_us,json=fullUs,proto3" json:"full_us,omitempty"`
+	Limit         int64                  `protobuf:"varint,4,opt,name=limit,proto3" json:"limit,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Level) Reset() {
+	*x = Level{}
+	mi := &file_vega_admission_v1_admission_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Level) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Level) ProtoMessage() {}
+
+func (x *Level) ProtoReflect() protoreflect.Message {
+	mi := &file_vega_admission_v1_admission_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Level.ProtoReflect.Descriptor instead.
+func (*Level) Descriptor() ([]byte, []int) {
+	return file_vega_admission_v1_admission_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *Level) GetPool() *Pool {
+	if x != nil {
+		return x.Pool
+	}
+	return nil
+}
+
+func (x *Level) GetRemaining() int64 {
+	if x != nil {
+		return x.Remaining
+	}
+	return 0
+}
+
+func (x *Level) GetFullUs() int64 {
+	if x != nil {
+		return x.FullUs
+	}
+	return 0
+}
+
+func (x *Level) GetLimit() int64 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+type QueuesRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *QueuesRequest) Reset() {
+	*x = QueuesRequest{}
+	mi := &file_vega_admission_v1_admission_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *QueuesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*QueuesRequest) ProtoMessage() {}
+
+func (x *QueuesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_vega_admission_v1_admission_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use QueuesRequest.ProtoReflect.Descriptor instead.
+func (*QueuesRequest) Descriptor() ([]byte, []int) {
+	return file_vega_admission_v1_admission_proto_rawDescGZIP(), []int{19}
+}
+
+// QueuesResponse 是某一刻的各个队列，按 server 的名字升序。
+type QueuesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Term  uint64                 `protobuf:"varint,1,opt,name=term,proto3" json:"term,omitempty"`
+	// learning 说当任者还在等各节点报到，尚不授予。
+	Learning      bool     `protobuf:"varint,2,opt,name=learning,proto3" json:"learning,omitempty"`
+	Queues        []*Queue `protobuf:"bytes,3,rep,name=queues,proto3" json:"queues,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *QueuesResponse) Reset() {
+	*x = QueuesResponse{}
+	mi := &file_vega_admission_v1_admission_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *QueuesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*QueuesResponse) ProtoMessage() {}
+
+func (x *QueuesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_vega_admission_v1_admission_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use QueuesResponse.ProtoReflect.Descriptor instead.
+func (*QueuesResponse) Descriptor() ([]byte, []int) {
+	return file_vega_admission_v1_admission_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *QueuesResponse) GetTerm() uint64 {
+	if x != nil {
+		return x.Term
+	}
+	return 0
+}
+
+func (x *QueuesResponse) GetLearning() bool {
+	if x != nil {
+		return x.Learning
+	}
+	return false
+}
+
+func (x *QueuesResponse) GetQueues() []*Queue {
+	if x != nil {
+		return x.Queues
+	}
+	return nil
+}
+
+// Queue 是一个 server 的限额、用量与队列。
+type Queue struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Server string                 `protobuf:"bytes,1,opt,name=server,proto3" json:"server,omitempty"`
+	// max_concurrency、requests_per_minute、tokens_per_minute 为 0 即不限。
+	MaxConcurrency    int64 `protobuf:"varint,2,opt,name=max_concurrency,json=maxConcurrency,proto3" json:"max_concurrency,omitempty"`
+	RequestsPerMinute int64 `protobuf:"varint,3,opt,name=requests_per_minute,json=requestsPerMinute,proto3" json:"requests_per_minute,omitempty"`
+	TokensPerMinute   int64 `protobuf:"varint,4,opt,name=tokens_per_minute,json=tokensPerMinute,proto3" json:"tokens_per_minute,omitempty"`
+	// in_flight 是在途；held 是各节点持有的，含闲置；quarantined 是失联节点名下隔离着的；free 可以为负（限额刚刚调低）。
+	InFlight    int64 `protobuf:"varint,5,opt,name=in_flight,json=inFlight,proto3" json:"in_flight,omitempty"`
+	Held        int64 `protobuf:"varint,6,opt,name=held,proto3" json:"held,omitempty"`
+	Quarantined int64 `protobuf:"varint,7,opt,name=quarantined,proto3" json:"quarantined,omitempty"`
+	Free        int64 `protobuf:"varint,8,opt,name=free,proto3" json:"free,omitempty"`
+	// requests_level、tokens_level 是速率池的余量，可以为负（欠着）；不限的为 0。
+	RequestsLevel int64         `protobuf:"varint,9,opt,name=requests_level,json=requestsLevel,proto3" json:"requests_level,omitempty"`
+	TokensLevel   int64         `protobuf:"varint,10,opt,name=tokens_level,json=tokensLevel,proto3" json:"tokens_level,omitempty"`
+	Waiting       int64         `protobuf:"varint,11,opt,name=waiting,proto3" json:"waiting,omitempty"`
+	ByApp         []*AppWaiting `protobuf:"bytes,12,rep,name=by_app,json=byApp,proto3" json:"by_app,omitempty"`
+	// estimated_wait_us 是新来的请求预计要等多久；负即还说不出。
+	EstimatedWaitUs int64    `protobuf:"varint,13,opt,name=estimated_wait_us,json=estimatedWaitUs,proto3" json:"estimated_wait_us,omitempty"`
+	Tight           bool     `protobuf:"varint,14,opt,name=tight,proto3" json:"tight,omitempty"`
+	Pauses          []*Pause `protobuf:"bytes,15,rep,name=pauses,proto3" json:"pauses,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *Queue) Reset() {
+	*x = Queue{}
+	mi := &file_vega_admission_v1_admission_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Queue) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Queue) ProtoMessage() {}
+
+func (x *Queue) ProtoReflect() protoreflect.Message {
+	mi := &file_vega_admission_v1_admission_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Queue.ProtoReflect.Descriptor instead.
+func (*Queue) Descriptor() ([]byte, []int) {
+	return file_vega_admission_v1_admission_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *Queue) GetServer() string {
+	if x != nil {
+		return x.Server
+	}
+	return ""
+}
+
+func (x *Queue) GetMaxConcurrency() int64 {
+	if x != nil {
+		return x.MaxConcurrency
+	}
+	return 0
+}
+
+func (x *Queue) GetRequestsPerMinute() int64 {
+	if x != nil {
+		return x.RequestsPerMinute
+	}
+	return 0
+}
+
+func (x *Queue) GetTokensPerMinute() int64 {
+	if x != nil {
+		return x.TokensPerMinute
+	}
+	return 0
+}
+
+func (x *Queue) GetInFlight() int64 {
+	if x != nil {
+		return x.InFlight
+	}
+	return 0
+}
+
+func (x *Queue) GetHeld() int64 {
+	if x != nil {
+		return x.Held
+	}
+	return 0
+}
+
+func (x *Queue) GetQuarantined() int64 {
+	if x != nil {
+		return x.Quarantined
+	}
+	return 0
+}
+
+func (x *Queue) GetFree() int64 {
+	if x != nil {
+		return x.Free
+	}
+	return 0
+}
+
+func (x *Queue) GetRequestsLevel() int64 {
+	if x != nil {
+		return x.RequestsLevel
+	}
+	return 0
+}
+
+func (x *Queue) GetTokensLevel() int64 {
+	if x != nil {
+		return x.TokensLevel
+	}
+	return 0
+}
+
+func (x *Queue) GetWaiting() int64 {
+	if x != nil {
+		return x.Waiting
+	}
+	return 0
+}
+
+func (x *Queue) GetByApp() []*AppWaiting {
+	if x != nil {
+		return x.ByApp
+	}
+	return nil
+}
+
+func (x *Queue) GetEstimatedWaitUs() int64 {
+	if x != nil {
+		return x.EstimatedWaitUs
+	}
+	return 0
+}
+
+func (x *Queue) GetTight() bool {
+	if x != nil {
+		return x.Tight
+	}
+	return false
+}
+
+func (x *Queue) GetPauses() []*Pause {
+	if x != nil {
+		return x.Pauses
+	}
+	return nil
+}
+
+// AppWaiting 是一个 app 在等的请求数。
+type AppWaiting struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	App           string                 `protobuf:"bytes,1,opt,name=app,proto3" json:"app,omitempty"`
+	Waiting       int64                  `protobuf:"varint,2,opt,name=waiting,proto3" json:"waiting,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AppWaiting) Reset() {
+	*x = AppWaiting{}
+	mi := &file_vega_admission_v1_admission_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AppWaiting) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AppWaiting) ProtoMessage() {}
+
+func (x *AppWaiting) ProtoReflect() protoreflect.Message {
+	mi := &file_vega_admission_v1_admission_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AppWaiting.ProtoReflect.Descriptor instead.
+func (*AppWaiting) Descriptor() ([]byte, []int) {
+	return file_vega_admission_v1_admission_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *AppWaiting) GetApp() string {
+	if x != nil {
+		return x.App
+	}
+	return ""
+}
+
+func (x *AppWaiting) GetWaiting() int64 {
+	if x != nil {
+		return x.Waiting
+	}
+	return 0
+}
+
 var File_vega_admission_v1_admission_proto protoreflect.FileDescriptor
 
 const file_vega_admission_v1_admission_proto_rawDesc = "" +
 	"\n" +
-	"!vega/admission/v1/admission.proto\x12\x11vega.admission.v1\"\xbb\x04\n" +
+	"!vega/admission/v1/admission.proto\x12\x11vega.admission.v1\"\xe2\x05\n" +
 	"\fAdmitRequest\x12\x17\n" +
 	"\anode_id\x18\x01 \x01(\tR\x06nodeId\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x06R\x05epoch\x12\x12\n" +
 	"\x04term\x18\x03 \x01(\x04R\x04term\x12\x16\n" +
 	"\x06stream\x18\x04 \x01(\x04R\x06stream\x12\x10\n" +
-	"\x03seq\x18\x05 \x01(\x04R\x03seq\x12\x1a\n" +
-	"\brevision\x18\x06 \x01(\x04R\brevision\x120\n" +
-	"\x05hello\x18\a \x01(\v2\x18.vega.admission.v1.HelloH\x00R\x05hello\x12-\n" +
-	"\x04want\x18\b \x01(\v2\x17.vega.admission.v1.WantH\x00R\x04want\x123\n" +
-	"\x06cancel\x18\t \x01(\v2\x19.vega.admission.v1.CancelH\x00R\x06cancel\x12-\n" +
-	"\x04done\x18\n" +
-	" \x01(\v2\x17.vega.admission.v1.DoneH\x00R\x04done\x123\n" +
-	"\x06return\x18\v \x01(\v2\x19.vega.admission.v1.ReturnH\x00R\x06return\x129\n" +
-	"\bprogress\x18\f \x01(\v2\x1b.vega.admission.v1.ProgressH\x00R\bprogress\x120\n" +
-	"\x05renew\x18\r \x01(\v2\x18.vega.admission.v1.RenewH\x00R\x05renew\x120\n" +
-	"\x05pause\x18\x0e \x01(\v2\x18.vega.admission.v1.PauseH\x00R\x05pauseB\t\n" +
-	"\amessage\"a\n" +
-	"\x04Pool\x12\x16\n" +
-	"\x06server\x18\x01 \x01(\tR\x06server\x12\x10\n" +
-	"\x03app\x18\x02 \x01(\tR\x03app\x12/\n" +
-	"\x04kind\x18\x03 \x01(\x0e2\x1b.vega.admission.v1.PoolKindR\x04kind\"z\n" +
-	"\aHolding\x12+\n" +
-	"\x04pool\x18\x01 \x01(\v2\x17.vega.admission.v1.PoolR\x04pool\x12\x12\n" +
-	"\x04idle\x18\x02 \x01(\x03R\x04idle\x12\x12\n" +
-	"\x04busy\x18\x03 \x01(\x03R\x04busy\x12\x1a\n" +
-	"\baborting\x18\x04 \x01(\x03R\baborting\"\xc7\x01\n" +
-	"\x05Hello\x12\x18\n" +
-	"\aversion\x18\x01 \x01(\tR\aversion\x126\n" +
-	"\bholdings\x18\x02 \x03(\v2\x1a.vega.admission.v1.HoldingR\bholdings\x127\n" +
-	"\awaiters\x18\x03 \x03(\v2\x1d.vega.admission.v1.DescriptorR\awaiters\x123\n" +
-	"\apermits\x18\x04 \x03(\v2\x19.vega.admission.v1.PermitR\apermits\"\xbd\x02\n" +
-	"\n" +
-	"Descriptor\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x10\n" +
-	"\x03app\x18\x02 \x01(\tR\x03app\x12\x14\n" +
-	"\x05model\x18\x03 \x01(\tR\x05model\x12\x15\n" +
-	"\x06age_us\x18\x04 \x01(\x03R\x05ageUs\x12\x1f\n" +
-	"\vdeadline_us\x18\x05 \x01(\x03R\n" +
-	"deadlineUs\x12#\n" +
-	"\rprompt_tokens\x18\x06 \x01(\x03R\fpromptTokens\x12#\n" +
-	"\routput_tokens\x18\a \x01(\x03R\foutputTokens\x12<\n" +
-	"\n" +
-	"candidates\x18\b \x03(\v2\x1c.vega.admission.v1.CandidateR\n" +
-	"candidates\x12\x14\n" +
-	"\x05class\x18\t \x01(\x05R\x05class\x12!\n" +
-	"\fweight_milli\x18\n" +
-	" \x01(\x03R\vweightMilli\"~\n" +
-	"\tCandidate\x12\x16\n" +
-	"\x06server\x18\x01 \x01(\tR\x06server\x12%\n" +
-	"\x0eupstream_model\x18\x02 \x01(\tR\rupstreamModel\x12\x16\n" +
-	"\x06weight\x18\x03 \x01(\x03R\x06weight\x12\x1a\n" +
-	"\bpriority\x18\x04 \x01(\x03R\bpriority\"?\n" +
-	"\x04Want\x127\n" +
-	"\awaiters\x18\x01 \x03(\v2\x1d.vega.admission.v1.DescriptorR\awaiters\"\x1a\n" +
-	"\x06Cancel\x12\x10\n" +
-	"\x03ids\x18\x01 \x03(\x04R\x03ids\"G\n" +
-	"\x04Done\x12?\n" +
-	"\vcompletions\x18\x01 \x03(\v2\x1d.vega.admission.v1.CompletionR\vcompletions\"\xae\x01\n" +
-	"\n" +
-	"Completion\x12\x1b\n" +
-	"\tpermit_id\x18\x01 \x01(\x04R\bpermitId\x12#\n" +
-	"\rprompt_tokens\x18\x02 \x01(\x03R\fpromptTokens\x12#\n" +
-	"\routput_tokens\x18\x03 \x01(\x03R\foutputTokens\x12\x18\n" +
-	"\aaborted\x18\x04 \x01(\bR\aaborted\x12\x1f\n" +
-	"\vduration_us\x18\x05 \x01(\x03R\n" +
-	"durationUs\"=\n" +
-	"\x06Return\x123\n" +
-	"\aamounts\x18\x01 \x03(\v2\x19.vega.admission.v1.AmountR\aamounts\"K\n" +
-	"\x06Amount\x12+\n" +
-	"\x04pool\x18\x01 \x01(\v2\x17.vega.admission.v1.PoolR\x04pool\x12\x14\n" +
-	"\x05units\x18\x02 \x01(\x03R\x05units\"=\n" +
-	"\bProgress\x121\n" +
-	"\x06served\x18\x01 \x03(\v2\x19.vega.admission.v1.ServedR\x06served\"|\n" +
-	"\x06Served\x12\x16\n" +
-	"\x06server\x18\x01 \x01(\tR\x06server\x12\x10\n" +
-	"\x03app\x18\x02 \x01(\tR\x03app\x12#\n" +
-	"\rprompt_tokens\x18\x03 \x01(\x03R\fpromptTokens\x12#\n" +
-	"\routput_tokens\x18\x04 \x01(\x03R\foutputTokens\"X\n" +
-	"\x05Renew\x12\x17\n" +
-	"\asent_us\x18\x01 \x01(\x03R\x06sentUs\x126\n" +
-	"\bholdings\x18\x02 \x03(\v2\x1a.vega.admission.v1.HoldingR\bholdings\"]\n" +
-	"\x05Pause\x12\x16\n" +
-	"\x06server\x18\x01 \x01(\tR\x06server\x12%\n" +
-	"\x0eupstream_model\x18\x02 \x01(\tR\rupstreamModel\x12\x15\n" +
-	"\x06for_us\x18\x03 \x01(\x03R\x05forUs\"\x84\x05\n" +
+	"\x03seq\x18\x05 \x01(\x04R\x03seq\x12\x10\n" +
+	"\x03ack\x18\x06 \x01(\x04R\x03ack\x12\x1a\n" +
+	"\brevision\x18\a \x01(\x04R\brevision\x12\x17\n" +
+	"\asent_us\x18\b \x01(\x03R\x06sentUs\x12.\n" +
+	"\x05hello\x18\t \x01(\v2\x18.vega.admission.v1.HelloR\x05hello\x121\n" +
+	"\x06claims\x18\n" +
+	" \x03(\v2\x19.vega.admission.v1.AmountR\x06claims\x123\n" +
+	"\areturns\x18\v \x03(\v2\x19.vega.admission.v1.AmountR\areturns\x124\n" +
+	"\asettled\x18\f \x03(\v2\x1a.vega.admission.v1.SettledR\asettled\x121\n" +
+	"\x06served\x18\r \x03(\v2\x19.vega.admission.v1.ServedR\x06served\x12\x18\n" +
+	"\acancels\x18\x0e \x03(\x04R\acancels\x127\n" +
+	"\awaiters\x18\x0f \x03(\v2\x1d.vega.admission.v1.DescriptorR\awaiters\x124\n" +
+	"\ademands\x18\x10 \x01(\v2\x1a.vega.admission.v1.DemandsR\ademands\x120\n" +
+	"\x06pauses\x18\x11 \x03(\v2\x18.vega.admission.v1.PauseR\x06pauses\x12#\n" +
+	"\rshare_version\x18\x12 \x01(\x04R\fshareVersion\x12\x10\n" +
+	"\x03bye\x18\x13 \x01(\bR\x03bye\x12+\n" +
+	"\x04busy\x18\x14 \x01(\v2\x17.vega.admission.v1.BusyR\x04busy\"\x97\x05\n" +
 	"\rAdmitResponse\x12\x12\n" +
 	"\x04term\x18\x01 \x01(\x04R\x04term\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x06R\x05epoch\x12\x16\n" +
 	"\x06stream\x18\x03 \x01(\x04R\x06stream\x12\x10\n" +
-	"\x03seq\x18\x04 \x01(\x04R\x03seq\x12\x1a\n" +
-	"\brevision\x18\x05 \x01(\x04R\brevision\x12=\n" +
+	"\x03seq\x18\x04 \x01(\x04R\x03seq\x12\x10\n" +
+	"\x03ack\x18\x05 \x01(\x04R\x03ack\x12\x1a\n" +
+	"\brevision\x18\x06 \x01(\x04R\brevision\x12\x17\n" +
+	"\aecho_us\x18\a \x01(\x03R\x06echoUs\x12\x15\n" +
+	"\x06ttl_us\x18\b \x01(\x03R\x05ttlUs\x12\x15\n" +
+	"\x06now_us\x18\t \x01(\x03R\x05nowUs\x12;\n" +
 	"\n" +
-	"not_leader\x18\x06 \x01(\v2\x1c.vega.admission.v1.NotLeaderH\x00R\tnotLeader\x126\n" +
-	"\awelcome\x18\a \x01(\v2\x1a.vega.admission.v1.WelcomeH\x00R\awelcome\x123\n" +
-	"\x06grants\x18\b \x01(\v2\x19.vega.admission.v1.GrantsH\x00R\x06grants\x123\n" +
-	"\x06recall\x18\t \x01(\v2\x19.vega.admission.v1.RecallH\x00R\x06recall\x120\n" +
-	"\x05lease\x18\n" +
-	" \x01(\v2\x18.vega.admission.v1.LeaseH\x00R\x05lease\x123\n" +
-	"\x06refuse\x18\v \x01(\v2\x19.vega.admission.v1.RefuseH\x00R\x06refuse\x12=\n" +
+	"not_leader\x18\n" +
+	" \x01(\v2\x1c.vega.admission.v1.NotLeaderR\tnotLeader\x12\x18\n" +
+	"\awelcome\x18\v \x01(\bR\awelcome\x120\n" +
+	"\x06grants\x18\f \x03(\v2\x18.vega.admission.v1.GrantR\x06grants\x12-\n" +
+	"\x05keeps\x18\r \x03(\v2\x17.vega.admission.v1.KeepR\x05keeps\x126\n" +
+	"\brefusals\x18\x0e \x03(\v2\x1a.vega.admission.v1.RefusalR\brefusals\x12.\n" +
+	"\x05share\x18\x0f \x01(\v2\x18.vega.admission.v1.ShareR\x05share\x120\n" +
+	"\x06pauses\x18\x10 \x03(\v2\x18.vega.admission.v1.PauseR\x06pauses\x129\n" +
+	"\testimates\x18\x11 \x03(\v2\x1b.vega.admission.v1.EstimateR\testimates\x120\n" +
+	"\x06levels\x18\x12 \x03(\v2\x18.vega.admission.v1.LevelR\x06levels\"a\n" +
+	"\x04Pool\x12\x16\n" +
+	"\x06server\x18\x01 \x01(\tR\x06server\x12\x10\n" +
+	"\x03app\x18\x02 \x01(\tR\x03app\x12/\n" +
+	"\x04kind\x18\x03 \x01(\x0e2\x1b.vega.admission.v1.PoolKindR\x04kind\"\x80\x01\n" +
+	"\x06Amount\x12+\n" +
+	"\x04pool\x18\x01 \x01(\v2\x17.vega.admission.v1.PoolR\x04pool\x12\x14\n" +
+	"\x05units\x18\x02 \x01(\x03R\x05units\x12\x1d\n" +
 	"\n" +
-	"safe_share\x18\f \x01(\v2\x1c.vega.admission.v1.SafeShareH\x00R\tsafeShare\x123\n" +
-	"\x06paused\x18\r \x01(\v2\x19.vega.admission.v1.PausedH\x00R\x06paused\x12<\n" +
-	"\testimates\x18\x0e \x01(\v2\x1c.vega.admission.v1.EstimatesH\x00R\testimatesB\t\n" +
-	"\amessage\"R\n" +
+	"granted_us\x18\x03 \x01(\x03R\tgrantedUs\x12\x14\n" +
+	"\x05limit\x18\x04 \x01(\x03R\x05limit\"X\n" +
+	"\x05Hello\x12\x18\n" +
+	"\aversion\x18\x01 \x01(\tR\aversion\x125\n" +
+	"\bholdings\x18\x02 \x03(\v2\x19.vega.admission.v1.AmountR\bholdings\"f\n" +
+	"\aSettled\x12+\n" +
+	"\x04pool\x18\x01 \x01(\v2\x17.vega.admission.v1.PoolR\x04pool\x12\x1a\n" +
+	"\breserved\x18\x02 \x01(\x03R\breserved\x12\x12\n" +
+	"\x04used\x18\x03 \x01(\x03R\x04used\"\xa9\x01\n" +
+	"\x06Served\x12\x16\n" +
+	"\x06server\x18\x01 \x01(\tR\x06server\x12\x10\n" +
+	"\x03app\x18\x02 \x01(\tR\x03app\x12\x14\n" +
+	"\x05class\x18\x03 \x01(\x05R\x05class\x12\x16\n" +
+	"\x06weight\x18\x04 \x01(\x03R\x06weight\x12\x12\n" +
+	"\x04cost\x18\x05 \x01(\x03R\x04cost\x12\x1a\n" +
+	"\brequests\x18\x06 \x01(\x03R\brequests\x12\x17\n" +
+	"\abusy_us\x18\a \x01(\x03R\x06busyUs\"\x94\x02\n" +
+	"\n" +
+	"Descriptor\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x10\n" +
+	"\x03app\x18\x02 \x01(\tR\x03app\x12\x15\n" +
+	"\x06age_us\x18\x03 \x01(\x03R\x05ageUs\x12\x17\n" +
+	"\await_us\x18\x04 \x01(\x03R\x06waitUs\x12#\n" +
+	"\rprompt_tokens\x18\x05 \x01(\x03R\fpromptTokens\x12#\n" +
+	"\routput_tokens\x18\x06 \x01(\x03R\foutputTokens\x12\x14\n" +
+	"\x05class\x18\a \x01(\x05R\x05class\x12\x16\n" +
+	"\x06weight\x18\b \x01(\x03R\x06weight\x12<\n" +
+	"\n" +
+	"candidates\x18\t \x03(\v2\x1c.vega.admission.v1.CandidateR\n" +
+	"candidates\"~\n" +
+	"\tCandidate\x12\x16\n" +
+	"\x06server\x18\x01 \x01(\tR\x06server\x12%\n" +
+	"\x0eupstream_model\x18\x02 \x01(\tR\rupstreamModel\x12\x16\n" +
+	"\x06weight\x18\x03 \x01(\x03R\x06weight\x12\x1a\n" +
+	"\bpriority\x18\x04 \x01(\x03R\bpriority\";\n" +
+	"\x04Busy\x123\n" +
+	"\aamounts\x18\x01 \x03(\v2\x19.vega.admission.v1.AmountR\aamounts\">\n" +
+	"\aDemands\x123\n" +
+	"\aamounts\x18\x01 \x03(\v2\x19.vega.admission.v1.AmountR\aamounts\"]\n" +
+	"\x05Pause\x12\x16\n" +
+	"\x06server\x18\x01 \x01(\tR\x06server\x12%\n" +
+	"\x0eupstream_model\x18\x02 \x01(\tR\rupstreamModel\x12\x15\n" +
+	"\x06for_us\x18\x03 \x01(\x03R\x05forUs\"R\n" +
 	"\tNotLeader\x12\x1f\n" +
 	"\vleader_addr\x18\x01 \x01(\tR\n" +
 	"leaderAddr\x12$\n" +
-	"\x0eretry_after_us\x18\x02 \x01(\x03R\fretryAfterUs\"\xae\x01\n" +
-	"\aWelcome\x126\n" +
-	"\bholdings\x18\x01 \x03(\v2\x1a.vega.admission.v1.HoldingR\bholdings\x12.\n" +
-	"\x05lease\x18\x02 \x01(\v2\x18.vega.admission.v1.LeaseR\x05lease\x12;\n" +
-	"\n" +
-	"safe_share\x18\x03 \x01(\v2\x1c.vega.admission.v1.SafeShareR\tsafeShare\":\n" +
-	"\x06Grants\x120\n" +
-	"\x06grants\x18\x01 \x03(\v2\x18.vega.admission.v1.GrantR\x06grants\"\xac\x01\n" +
+	"\x0eretry_after_us\x18\x02 \x01(\x03R\fretryAfterUs\"\xa4\x01\n" +
 	"\x05Grant\x12\x1b\n" +
-	"\tpermit_id\x18\x01 \x01(\x04R\bpermitId\x12\x1b\n" +
-	"\twaiter_id\x18\x02 \x01(\x04R\bwaiterId\x124\n" +
-	"\x06target\x18\x03 \x01(\v2\x1c.vega.admission.v1.CandidateR\x06target\x123\n" +
-	"\aamounts\x18\x04 \x03(\v2\x19.vega.admission.v1.AmountR\aamounts\"q\n" +
-	"\x06Permit\x12\x1b\n" +
-	"\tpermit_id\x18\x01 \x01(\x04R\bpermitId\x123\n" +
-	"\aamounts\x18\x02 \x03(\v2\x19.vega.admission.v1.AmountR\aamounts\x12\x15\n" +
-	"\x06age_us\x18\x03 \x01(\x03R\x05ageUs\"=\n" +
-	"\x06Recall\x123\n" +
-	"\aamounts\x18\x01 \x03(\v2\x19.vega.admission.v1.AmountR\aamounts\"7\n" +
-	"\x05Lease\x12\x17\n" +
-	"\asent_us\x18\x01 \x01(\x03R\x06sentUs\x12\x15\n" +
-	"\x06ttl_us\x18\x02 \x01(\x03R\x05ttlUs\"_\n" +
-	"\x06Refuse\x12\x1b\n" +
+	"\twaiter_id\x18\x01 \x01(\x04R\bwaiterId\x124\n" +
+	"\x06target\x18\x02 \x01(\v2\x1c.vega.admission.v1.CandidateR\x06target\x123\n" +
+	"\aamounts\x18\x03 \x03(\v2\x19.vega.admission.v1.AmountR\aamounts\x12\x13\n" +
+	"\x05at_us\x18\x04 \x01(\x03R\x04atUs\"r\n" +
+	"\x04Keep\x12+\n" +
+	"\x04pool\x18\x01 \x01(\v2\x17.vega.admission.v1.PoolR\x04pool\x12\x12\n" +
+	"\x04keep\x18\x02 \x01(\x03R\x04keep\x12\x14\n" +
+	"\x05units\x18\x03 \x01(\x03R\x05units\x12\x13\n" +
+	"\x05at_us\x18\x04 \x01(\x03R\x04atUs\"`\n" +
+	"\aRefusal\x12\x1b\n" +
 	"\twaiter_id\x18\x01 \x01(\x04R\bwaiterId\x12\x12\n" +
 	"\x04code\x18\x02 \x01(\tR\x04code\x12$\n" +
-	"\x0eretry_after_us\x18\x03 \x01(\x03R\fretryAfterUs\"X\n" +
-	"\tSafeShare\x12\x18\n" +
-	"\aversion\x18\x01 \x01(\x04R\aversion\x121\n" +
-	"\x06shares\x18\x02 \x03(\v2\x19.vega.admission.v1.AmountR\x06shares\"<\n" +
-	"\x06Paused\x122\n" +
-	"\atargets\x18\x01 \x03(\v2\x18.vega.admission.v1.PauseR\atargets\"F\n" +
-	"\tEstimates\x129\n" +
-	"\testimates\x18\x01 \x03(\v2\x1b.vega.admission.v1.EstimateR\testimates\"\\\n" +
+	"\x0eretry_after_us\x18\x03 \x01(\x03R\fretryAfterUs\"V\n" +
+	"\x05Share\x12\x18\n" +
+	"\aversion\x18\x01 \x01(\x04R\aversion\x123\n" +
+	"\aamounts\x18\x02 \x03(\v2\x19.vega.admission.v1.AmountR\aamounts\"}\n" +
 	"\bEstimate\x12\x1b\n" +
 	"\twaiter_id\x18\x01 \x01(\x04R\bwaiterId\x12\x1a\n" +
 	"\bposition\x18\x02 \x01(\x03R\bposition\x12\x17\n" +
-	"\await_us\x18\x03 \x01(\x03R\x06waitUs*l\n" +
+	"\await_us\x18\x03 \x01(\x03R\x06waitUs\x12\x1f\n" +
+	"\vapp_limited\x18\x04 \x01(\bR\n" +
+	"appLimited\"\x81\x01\n" +
+	"\x05Level\x12+\n" +
+	"\x04pool\x18\x01 \x01(\v2\x17.vega.admission.v1.PoolR\x04pool\x12\x1c\n" +
+	"\tremaining\x18\x02 \x01(\x03R\tremaining\x12\x17\n" +
+	"\afull_us\x18\x03 \x01(\x03R\x06fullUs\x12\x14\n" +
+	"\x05limit\x18\x04 \x01(\x03R\x05limit\"\x0f\n" +
+	"\rQueuesRequest\"r\n" +
+	"\x0eQueuesResponse\x12\x12\n" +
+	"\x04term\x18\x01 \x01(\x04R\x04term\x12\x1a\n" +
+	"\blearning\x18\x02 \x01(\bR\blearning\x120\n" +
+	"\x06queues\x18\x03 \x03(\v2\x18.vega.admission.v1.QueueR\x06queues\"\x99\x04\n" +
+	"\x05Queue\x12\x16\n" +
+	"\x06server\x18\x01 \x01(\tR\x06server\x12'\n" +
+	"\x0fmax_concurrency\x18\x02 \x01(\x03R\x0emaxConcurrency\x12.\n" +
+	"\x13requests_per_minute\x18\x03 \x01(\x03R\x11requestsPerMinute\x12*\n" +
+	"\x11tokens_per_minute\x18\x04 \x01(\x03R\x0ftokensPerMinute\x12\x1b\n" +
+	"\tin_flight\x18\x05 \x01(\x03R\binFlight\x12\x12\n" +
+	"\x04held\x18\x06 \x01(\x03R\x04held\x12 \n" +
+	"\vquarantined\x18\a \x01(\x03R\vquarantined\x12\x12\n" +
+	"\x04free\x18\b \x01(\x03R\x04free\x12%\n" +
+	"\x0erequests_level\x18\t \x01(\x03R\rrequestsLevel\x12!\n" +
+	"\ftokens_level\x18\n" +
+	" \x01(\x03R\vtokensLevel\x12\x18\n" +
+	"\awaiting\x18\v \x01(\x03R\awaiting\x124\n" +
+	"\x06by_app\x18\f \x03(\v2\x1d.vega.admission.v1.AppWaitingR\x05byApp\x12*\n" +
+	"\x11estimated_wait_us\x18\r \x01(\x03R\x0festimatedWaitUs\x12\x14\n" +
+	"\x05tight\x18\x0e \x01(\bR\x05tight\x120\n" +
+	"\x06pauses\x18\x0f \x03(\v2\x18.vega.admission.v1.PauseR\x06pauses\"8\n" +
+	"\n" +
+	"AppWaiting\x12\x10\n" +
+	"\x03app\x18\x01 \x01(\tR\x03app\x12\x18\n" +
+	"\awaiting\x18\x02 \x01(\x03R\awaiting*l\n" +
 	"\bPoolKind\x12\x19\n" +
 	"\x15POOL_KIND_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13POOL_KIND_IN_FLIGHT\x10\x01\x12\x16\n" +
 	"\x12POOL_KIND_REQUESTS\x10\x02\x12\x14\n" +
-	"\x10POOL_KIND_TOKENS\x10\x032b\n" +
+	"\x10POOL_KIND_TOKENS\x10\x032\xb1\x01\n" +
 	"\x10AdmissionService\x12N\n" +
-	"\x05Admit\x12\x1f.vega.admission.v1.AdmitRequest\x1a .vega.admission.v1.AdmitResponse(\x010\x01BIZGgithub.com/vega-gateway/vega/proto/gen/go/vega/admission/v1;admissionv1b\x06proto3"
+	"\x05Admit\x12\x1f.vega.admission.v1.AdmitRequest\x1a .vega.admission.v1.AdmitResponse(\x010\x01\x12M\n" +
+	"\x06Queues\x12 .vega.admission.v1.QueuesRequest\x1a!.vega.admission.v1.QueuesResponseBIZGgithub.com/vega-gateway/vega/proto/gen/go/vega/admission/v1;admissionv1b\x06proto3"
 
 var (
 	file_vega_admission_v1_admission_proto_rawDescOnce sync.Once
@@ -2286,87 +2087,75 @@ func file_vega_admission_v1_admission_proto_rawDescGZIP() []byte {
 }
 
 var file_vega_admission_v1_admission_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_vega_admission_v1_admission_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
+var file_vega_admission_v1_admission_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_vega_admission_v1_admission_proto_goTypes = []any{
-	(PoolKind)(0),         // 0: vega.admission.v1.PoolKind
-	(*AdmitRequest)(nil),  // 1: vega.admission.v1.AdmitRequest
-	(*Pool)(nil),          // 2: vega.admission.v1.Pool
-	(*Holding)(nil),       // 3: vega.admission.v1.Holding
-	(*Hello)(nil),         // 4: vega.admission.v1.Hello
-	(*Descriptor)(nil),    // 5: vega.admission.v1.Descriptor
-	(*Candidate)(nil),     // 6: vega.admission.v1.Candidate
-	(*Want)(nil),          // 7: vega.admission.v1.Want
-	(*Cancel)(nil),        // 8: vega.admission.v1.Cancel
-	(*Done)(nil),          // 9: vega.admission.v1.Done
-	(*Completion)(nil),    // 10: vega.admission.v1.Completion
-	(*Return)(nil),        // 11: vega.admission.v1.Return
-	(*Amount)(nil),        // 12: vega.admission.v1.Amount
-	(*Progress)(nil),      // 13: vega.admission.v1.Progress
-	(*Served)(nil),        // 14: vega.admission.v1.Served
-	(*Renew)(nil),         // 15: vega.admission.v1.Renew
-	(*Pause)(nil),         // 16: vega.admission.v1.Pause
-	(*AdmitResponse)(nil), // 17: vega.admission.v1.AdmitResponse
-	(*NotLeader)(nil),     // 18: vega.admission.v1.NotLeader
-	(*Welcome)(nil),       // 19: vega.admission.v1.Welcome
-	(*Grants)(nil),        // 20: vega.admission.v1.Grants
-	(*Grant)(nil),         // 21: vega.admission.v1.Grant
-	(*Permit)(nil),        // 22: vega.admission.v1.Permit
-	(*Recall)(nil),        // 23: vega.admission.v1.Recall
-	(*Lease)(nil),         // 24: vega.admission.v1.Lease
-	(*Refuse)(nil),        // 25: vega.admission.v1.Refuse
-	(*SafeShare)(nil),     // 26: vega.admission.v1.SafeShare
-	(*Paused)(nil),        // 27: vega.admission.v1.Paused
-	(*Estimates)(nil),     // 28: vega.admission.v1.Estimates
-	(*Estimate)(nil),      // 29: vega.admission.v1.Estimate
+	(PoolKind)(0),          // 0: vega.admission.v1.PoolKind
+	(*AdmitRequest)(nil),   // 1: vega.admission.v1.AdmitRequest
+	(*AdmitResponse)(nil),  // 2: vega.admission.v1.AdmitResponse
+	(*Pool)(nil),           // 3: vega.admission.v1.Pool
+	(*Amount)(nil),         // 4: vega.admission.v1.Amount
+	(*Hello)(nil),          // 5: vega.admission.v1.Hello
+	(*Settled)(nil),        // 6: vega.admission.v1.Settled
+	(*Served)(nil),         // 7: vega.admission.v1.Served
+	(*Descriptor)(nil),     // 8: vega.admission.v1.Descriptor
+	(*Candidate)(nil),      // 9: vega.admission.v1.Candidate
+	(*Busy)(nil),           // 10: vega.admission.v1.Busy
+	(*Demands)(nil),        // 11: vega.admission.v1.Demands
+	(*Pause)(nil),          // 12: vega.admission.v1.Pause
+	(*NotLeader)(nil),      // 13: vega.admission.v1.NotLeader
+	(*Grant)(nil),          // 14: vega.admission.v1.Grant
+	(*Keep)(nil),           // 15: vega.admission.v1.Keep
+	(*Refusal)(nil),        // 16: vega.admission.v1.Refusal
+	(*Share)(nil),          // 17: vega.admission.v1.Share
+	(*Estimate)(nil),       // 18: vega.admission.v1.Estimate
+	(*Level)(nil),          // 19: vega.admission.v1.Level
+	(*QueuesRequest)(nil),  // 20: vega.admission.v1.QueuesRequest
+	(*QueuesResponse)(nil), // 21: vega.admission.v1.QueuesResponse
+	(*Queue)(nil),          // 22: vega.admission.v1.Queue
+	(*AppWaiting)(nil),     // 23: vega.admission.v1.AppWaiting
 }
 var file_vega_admission_v1_admission_proto_depIdxs = []int32{
-	4,  // 0: vega.admission.v1.AdmitRequest.hello:type_name -> vega.admission.v1.Hello
-	7,  // 1: vega.admission.v1.AdmitRequest.want:type_name -> vega.admission.v1.Want
-	8,  // 2: vega.admission.v1.AdmitRequest.cancel:type_name -> vega.admission.v1.Cancel
-	9,  // 3: vega.admission.v1.AdmitRequest.done:type_name -> vega.admission.v1.Done
-	11, // 4: vega.admission.v1.AdmitRequest.return:type_name -> vega.admission.v1.Return
-	13, // 5: vega.admission.v1.AdmitRequest.progress:type_name -> vega.admission.v1.Progress
-	15, // 6: vega.admission.v1.AdmitRequest.renew:type_name -> vega.admission.v1.Renew
-	16, // 7: vega.admission.v1.AdmitRequest.pause:type_name -> vega.admission.v1.Pause
-	0,  // 8: vega.admission.v1.Pool.kind:type_name -> vega.admission.v1.PoolKind
-	2,  // 9: vega.admission.v1.Holding.pool:type_name -> vega.admission.v1.Pool
-	3,  // 10: vega.admission.v1.Hello.holdings:type_name -> vega.admission.v1.Holding
-	5,  // 11: vega.admission.v1.Hello.waiters:type_name -> vega.admission.v1.Descriptor
-	22, // 12: vega.admission.v1.Hello.permits:type_name -> vega.admission.v1.Permit
-	6,  // 13: vega.admission.v1.Descriptor.candidates:type_name -> vega.admission.v1.Candidate
-	5,  // 14: vega.admission.v1.Want.waiters:type_name -> vega.admission.v1.Descriptor
-	10, // 15: vega.admission.v1.Done.completions:type_name -> vega.admission.v1.Completion
-	12, // 16: vega.admission.v1.Return.amounts:type_name -> vega.admission.v1.Amount
-	2,  // 17: vega.admission.v1.Amount.pool:type_name -> vega.admission.v1.Pool
-	14, // 18: vega.admission.v1.Progress.served:type_name -> vega.admission.v1.Served
-	3,  // 19: vega.admission.v1.Renew.holdings:type_name -> vega.admission.v1.Holding
-	18, // 20: vega.admission.v1.AdmitResponse.not_leader:type_name -> vega.admission.v1.NotLeader
-	19, // 21: vega.admission.v1.AdmitResponse.welcome:type_name -> vega.admission.v1.Welcome
-	20, // 22: vega.admission.v1.AdmitResponse.grants:type_name -> vega.admission.v1.Grants
-	23, // 23: vega.admission.v1.AdmitResponse.recall:type_name -> vega.admission.v1.Recall
-	24, // 24: vega.admission.v1.AdmitResponse.lease:type_name -> vega.admission.v1.Lease
-	25, // 25: vega.admission.v1.AdmitResponse.refuse:type_name -> vega.admission.v1.Refuse
-	26, // 26: vega.admission.v1.AdmitResponse.safe_share:type_name -> vega.admission.v1.SafeShare
-	27, // 27: vega.admission.v1.AdmitResponse.paused:type_name -> vega.admission.v1.Paused
-	28, // 28: vega.admission.v1.AdmitResponse.estimates:type_name -> vega.admission.v1.Estimates
-	3,  // 29: vega.admission.v1.Welcome.holdings:type_name -> vega.admission.v1.Holding
-	24, // 30: vega.admission.v1.Welcome.lease:type_name -> vega.admission.v1.Lease
-	26, // 31: vega.admission.v1.Welcome.safe_share:type_name -> vega.admission.v1.SafeShare
-	21, // 32: vega.admission.v1.Grants.grants:type_name -> vega.admission.v1.Grant
-	6,  // 33: vega.admission.v1.Grant.target:type_name -> vega.admission.v1.Candidate
-	12, // 34: vega.admission.v1.Grant.amounts:type_name -> vega.admission.v1.Amount
-	12, // 35: vega.admission.v1.Permit.amounts:type_name -> vega.admission.v1.Amount
-	12, // 36: vega.admission.v1.Recall.amounts:type_name -> vega.admission.v1.Amount
-	12, // 37: vega.admission.v1.SafeShare.shares:type_name -> vega.admission.v1.Amount
-	16, // 38: vega.admission.v1.Paused.targets:type_name -> vega.admission.v1.Pause
-	29, // 39: vega.admission.v1.Estimates.estimates:type_name -> vega.admission.v1.Estimate
-	1,  // 40: vega.admission.v1.AdmissionService.Admit:input_type -> vega.admission.v1.AdmitRequest
-	17, // 41: vega.admission.v1.AdmissionService.Admit:output_type -> vega.admission.v1.AdmitResponse
-	41, // [41:42] is the sub-list for method output_type
-	40, // [40:41] is the sub-list for method input_type
-	40, // [40:40] is the sub-list for extension type_name
-	40, // [40:40] is the sub-list for extension extendee
-	0,  // [0:40] is the sub-list for field type_name
+	5,  // 0: vega.admission.v1.AdmitRequest.hello:type_name -> vega.admission.v1.Hello
+	4,  // 1: vega.admission.v1.AdmitRequest.claims:type_name -> vega.admission.v1.Amount
+	4,  // 2: vega.admission.v1.AdmitRequest.returns:type_name -> vega.admission.v1.Amount
+	6,  // 3: vega.admission.v1.AdmitRequest.settled:type_name -> vega.admission.v1.Settled
+	7,  // 4: vega.admission.v1.AdmitRequest.served:type_name -> vega.admission.v1.Served
+	8,  // 5: vega.admission.v1.AdmitRequest.waiters:type_name -> vega.admission.v1.Descriptor
+	11, // 6: vega.admission.v1.AdmitRequest.demands:type_name -> vega.admission.v1.Demands
+	12, // 7: vega.admission.v1.AdmitRequest.pauses:type_name -> vega.admission.v1.Pause
+	10, // 8: vega.admission.v1.AdmitRequest.busy:type_name -> vega.admission.v1.Busy
+	13, // 9: vega.admission.v1.AdmitResponse.not_leader:type_name -> vega.admission.v1.NotLeader
+	14, // 10: vega.admission.v1.AdmitResponse.grants:type_name -> vega.admission.v1.Grant
+	15, // 11: vega.admission.v1.AdmitResponse.keeps:type_name -> vega.admission.v1.Keep
+	16, // 12: vega.admission.v1.AdmitResponse.refusals:type_name -> vega.admission.v1.Refusal
+	17, // 13: vega.admission.v1.AdmitResponse.share:type_name -> vega.admission.v1.Share
+	12, // 14: vega.admission.v1.AdmitResponse.pauses:type_name -> vega.admission.v1.Pause
+	18, // 15: vega.admission.v1.AdmitResponse.estimates:type_name -> vega.admission.v1.Estimate
+	19, // 16: vega.admission.v1.AdmitResponse.levels:type_name -> vega.admission.v1.Level
+	0,  // 17: vega.admission.v1.Pool.kind:type_name -> vega.admission.v1.PoolKind
+	3,  // 18: vega.admission.v1.Amount.pool:type_name -> vega.admission.v1.Pool
+	4,  // 19: vega.admission.v1.Hello.holdings:type_name -> vega.admission.v1.Amount
+	3,  // 20: vega.admission.v1.Settled.pool:type_name -> vega.admission.v1.Pool
+	9,  // 21: vega.admission.v1.Descriptor.candidates:type_name -> vega.admission.v1.Candidate
+	4,  // 22: vega.admission.v1.Busy.amounts:type_name -> vega.admission.v1.Amount
+	4,  // 23: vega.admission.v1.Demands.amounts:type_name -> vega.admission.v1.Amount
+	9,  // 24: vega.admission.v1.Grant.target:type_name -> vega.admission.v1.Candidate
+	4,  // 25: vega.admission.v1.Grant.amounts:type_name -> vega.admission.v1.Amount
+	3,  // 26: vega.admission.v1.Keep.pool:type_name -> vega.admission.v1.Pool
+	4,  // 27: vega.admission.v1.Share.amounts:type_name -> vega.admission.v1.Amount
+	3,  // 28: vega.admission.v1.Level.pool:type_name -> vega.admission.v1.Pool
+	22, // 29: vega.admission.v1.QueuesResponse.queues:type_name -> vega.admission.v1.Queue
+	23, // 30: vega.admission.v1.Queue.by_app:type_name -> vega.admission.v1.AppWaiting
+	12, // 31: vega.admission.v1.Queue.pauses:type_name -> vega.admission.v1.Pause
+	1,  // 32: vega.admission.v1.AdmissionService.Admit:input_type -> vega.admission.v1.AdmitRequest
+	20, // 33: vega.admission.v1.AdmissionService.Queues:input_type -> vega.admission.v1.QueuesRequest
+	2,  // 34: vega.admission.v1.AdmissionService.Admit:output_type -> vega.admission.v1.AdmitResponse
+	21, // 35: vega.admission.v1.AdmissionService.Queues:output_type -> vega.admission.v1.QueuesResponse
+	34, // [34:36] is the sub-list for method output_type
+	32, // [32:34] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_vega_admission_v1_admission_proto_init() }
@@ -2374,34 +2163,13 @@ func file_vega_admission_v1_admission_proto_init() {
 	if File_vega_admission_v1_admission_proto != nil {
 		return
 	}
-	file_vega_admission_v1_admission_proto_msgTypes[0].OneofWrappers = []any{
-		(*AdmitRequest_Hello)(nil),
-		(*AdmitRequest_Want)(nil),
-		(*AdmitRequest_Cancel)(nil),
-		(*AdmitRequest_Done)(nil),
-		(*AdmitRequest_Return)(nil),
-		(*AdmitRequest_Progress)(nil),
-		(*AdmitRequest_Renew)(nil),
-		(*AdmitRequest_Pause)(nil),
-	}
-	file_vega_admission_v1_admission_proto_msgTypes[16].OneofWrappers = []any{
-		(*AdmitResponse_NotLeader)(nil),
-		(*AdmitResponse_Welcome)(nil),
-		(*AdmitResponse_Grants)(nil),
-		(*AdmitResponse_Recall)(nil),
-		(*AdmitResponse_Lease)(nil),
-		(*AdmitResponse_Refuse)(nil),
-		(*AdmitResponse_SafeShare)(nil),
-		(*AdmitResponse_Paused)(nil),
-		(*AdmitResponse_Estimates)(nil),
-	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_vega_admission_v1_admission_proto_rawDesc), len(file_vega_admission_v1_admission_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   29,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -4,7 +4,10 @@
 // - protoc             (unknown)
 // source: vega/admission/v1/admission.proto
 
-// 许可的授予：节点与当任授予者（leader）之间的一条双向流。每条消息都带 term、epoch、seq，重复、乱序与丢失都无害。
+// 许可的授予：节点与当任授予者（leader）之间的一条双向流，两个方向都是一帧帧的。
+//
+// 一帧里可以有许多件事，收的一方按字段号从小到大做。seq 与 ack 使丢失、重复、乱序都无害；
+// stream 随每次重连加一，旧流里的帧不作数；term 小的授予者说的话不作数。
 
 package admissionv1
 
@@ -21,7 +24,8 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	AdmissionService_Admit_FullMethodName = "/vega.admission.v1.AdmissionService/Admit"
+	AdmissionService_Admit_FullMethodName  = "/vega.admission.v1.AdmissionService/Admit"
+	AdmissionService_Queues_FullMethodName = "/vega.admission.v1.AdmissionService/Queues"
 )
 
 // AdmissionServiceClient is the client API for AdmissionService service.
@@ -30,8 +34,10 @@ const (
 //
 // AdmissionService 只有当任的授予者作答；别的副本回 NotLeader 并指路。
 type AdmissionServiceClient interface {
-	// Admit 的第一条上行消息必须是 Hello。
+	// Admit 的第一帧上行必须带 Hello。
 	Admit(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[AdmitRequest, AdmitResponse], error)
+	// Queues 给出当任者眼里的各个队列，副本之间用；不是当任者即 UNAVAILABLE。
+	Queues(ctx context.Context, in *QueuesRequest, opts ...grpc.CallOption) (*QueuesResponse, error)
 }
 
 type admissionServiceClient struct {
@@ -55,14 +61,26 @@ func (c *admissionServiceClient) Admit(ctx context.Context, opts ...grpc.CallOpt
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type AdmissionService_AdmitClient = grpc.BidiStreamingClient[AdmitRequest, AdmitResponse]
 
+func (c *admissionServiceClient) Queues(ctx context.Context, in *QueuesRequest, opts ...grpc.CallOption) (*QueuesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(QueuesResponse)
+	err := c.cc.Invoke(ctx, AdmissionService_Queues_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // AdmissionServiceServer is the server API for AdmissionService service.
 // All implementations must embed UnimplementedAdmissionServiceServer
 // for forward compatibility.
 //
 // AdmissionService 只有当任的授予者作答；别的副本回 NotLeader 并指路。
 type AdmissionServiceServer interface {
-	// Admit 的第一条上行消息必须是 Hello。
+	// Admit 的第一帧上行必须带 Hello。
 	Admit(grpc.BidiStreamingServer[AdmitRequest, AdmitResponse]) error
+	// Queues 给出当任者眼里的各个队列，副本之间用；不是当任者即 UNAVAILABLE。
+	Queues(context.Context, *QueuesRequest) (*QueuesResponse, error)
 	mustEmbedUnimplementedAdmissionServiceServer()
 }
 
@@ -75,6 +93,9 @@ type UnimplementedAdmissionServiceServer struct{}
 
 func (UnimplementedAdmissionServiceServer) Admit(grpc.BidiStreamingServer[AdmitRequest, AdmitResponse]) error {
 	return status.Error(codes.Unimplemented, "method Admit not implemented")
+}
+func (UnimplementedAdmissionServiceServer) Queues(context.Context, *QueuesRequest) (*QueuesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Queues not implemented")
 }
 func (UnimplementedAdmissionServiceServer) mustEmbedUnimplementedAdmissionServiceServer() {}
 func (UnimplementedAdmissionServiceServer) testEmbeddedByValue()                          {}
@@ -104,13 +125,36 @@ func _AdmissionService_Admit_Handler(srv interface{}, stream grpc.ServerStream) 
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type AdmissionService_AdmitServer = grpc.BidiStreamingServer[AdmitRequest, AdmitResponse]
 
+func _AdmissionService_Queues_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(QueuesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdmissionServiceServer).Queues(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdmissionService_Queues_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdmissionServiceServer).Queues(ctx, req.(*QueuesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // AdmissionService_ServiceDesc is the grpc.ServiceDesc for AdmissionService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
 var AdmissionService_ServiceDesc = grpc.ServiceDesc{
 	ServiceName: "vega.admission.v1.AdmissionService",
 	HandlerType: (*AdmissionServiceServer)(nil),
-	Methods:     []grpc.MethodDesc{},
+	Methods: []grpc.MethodDesc{
+		{
+			MethodName: "Queues",
+			Handler:    _AdmissionService_Queues_Handler,
+		},
+	},
 	Streams: []grpc.StreamDesc{
 		{
 			StreamName:    "Admit",

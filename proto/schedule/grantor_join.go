@@ -1,0 +1,328 @@
+package schedule
+
+import (
+	"time"
+
+	admissionv1 "github.com/vega-gateway/vega/proto/gen/go/vega/admission/v1"
+)
+
+// heard 收下一帧。
+func (g *Grantor) heard(now Time, conn uint64, r *admissionv1.AdmitRequest) {
+	if r.GetTerm() > g.term {
+		g.emit(GrantorEffect{Kind: Resign})
+		return
+	}
+	m := g.conns[conn]
+	if m == nil {
+		if m = g.open(now, conn, r); m == nil {
+			return
+		}
+	}
+	if r.GetEpoch() != m.epoch || r.GetStream() != m.stream || r.GetNodeId() != m.name {
+		g.drop(now, m, "a frame of another stream")
+		return
+	}
+	if r.GetSentUs() > m.echo {
+		m.echo, m.heardAt = r.GetSentUs(), now
+	}
+	if m.muted {
+		m.muted = false
+		g.unshelve(now, m)
+	}
+	m.out.acked(now, r.GetAck())
+	m.ackDue = earliest(m.ackDue, now.Add(ackDelay))
+	if r.GetSeq() != 0 && !m.in.arrived(r.GetSeq(), r, func(r *admissionv1.AdmitRequest) { g.read(now, m, r) }) {
+		g.drop(now, m, "frames out of any order")
+	}
+}
+
+// open 认下一条新的连接：首帧须是 Hello，且不比已知的旧。
+func (g *Grantor) open(now Time, conn uint64, r *admissionv1.AdmitRequest) *member {
+	refuse := func(why string) *member {
+		g.emit(GrantorEffect{Kind: Drop, Conn: conn, Reason: why})
+		return nil
+	}
+	if r.GetHello() == nil || r.GetSeq() != 1 {
+		return refuse("the first frame must be a hello")
+	}
+	m := g.members[r.GetNodeId()]
+	if m == nil {
+		m = g.add(r.GetNodeId())
+		m.epoch, m.cleared = r.GetEpoch(), true
+	}
+	switch {
+	case r.GetEpoch() < m.epoch:
+		return refuse("a newer run of this node is known")
+	case r.GetEpoch() == m.epoch && m.seen && r.GetStream() <= m.stream:
+		return refuse("a newer stream of this node is known")
+	}
+	if m.conn != 0 {
+		g.drop(now, m, "replaced by a newer stream")
+	}
+	if r.GetEpoch() != m.epoch {
+		g.rebirth(now, m, r.GetEpoch())
+	}
+	m.conn, m.stream, m.echo, m.heardAt = conn, r.GetStream(), 0, now
+	m.joined, m.muted = false, false
+	m.in.reset()
+	m.out.reset()
+	m.pending, m.ackDue = nil, 0
+	g.conns[conn] = m
+	return m
+}
+
+// rebirth 节点重新运行了：上一轮的许可再占一会儿就放。
+func (g *Grantor) rebirth(now Time, m *member, epoch uint64) {
+	old := map[Pool]int64{}
+	for p, n := range m.held {
+		old[p] += n
+	}
+	for p, n := range m.reserve {
+		old[p] += n
+	}
+	until := now.Add(GhostTTL)
+	if broken(bugNoGhost) {
+		until = now
+	}
+	g.ghosts = append(g.ghosts, ghost{until: until, units: old})
+	if !m.seen && !m.cleared && len(g.limbo) > 0 {
+		g.limboUntil = max(g.limboUntil, until)
+	}
+	m.clearRun()
+	m.epoch, m.stream = epoch, 0
+}
+
+// join 以节点自己报的为准重新记账：流里没有到的授予由此收回，没有到的归还由此入账。
+func (g *Grantor) join(now Time, m *member, r *admissionv1.AdmitRequest) {
+	first := !m.seen
+	h := r.GetHello()
+	m.version = h.GetVersion()
+	held, owed := map[Pool]int64{}, map[Pool]int64{}
+	for _, a := range h.GetHoldings() {
+		if p := poolOf(a.GetPool()); p.Kind == InFlight {
+			held[p] += a.GetUnits()
+		} else {
+			owed[p] += a.GetUnits()
+		}
+	}
+	g.rebook(now, m, held)
+	g.settle(now, m, r.GetSettled(), first)
+	for _, u := range sortedUnits(m.owed) {
+		if lost := u.N - owed[u.Pool]; !first && lost > 0 {
+			g.give(now, u.Pool, lost)
+		}
+	}
+	m.owed = owed
+	g.count(now, m, r.GetServed(), first)
+	g.withdraw(now, m)
+	back := m.lost
+	m.seen, m.lost, m.cleared = true, false, false
+	if back {
+		g.applyRates(now, m)
+	}
+	m.demand, m.keep = nil, map[Pool]int64{}
+	g.shareJoined(m, r.GetShareVersion())
+	g.planAt = earliest(g.planAt, now.Add(planDelay))
+	if m.durable {
+		g.welcome(now, m)
+		return
+	}
+	stream := m.stream
+	g.save([]Member{m.row()}, func(now Time) {
+		m.durable = true
+		if m.conn != 0 && m.stream == stream && !m.joined {
+			g.welcome(now, m)
+		}
+	})
+}
+
+// rebook 把一个节点持有的改成 held，连同替它留的一起换掉。
+func (g *Grantor) rebook(now Time, m *member, held map[Pool]int64) {
+	was := map[Pool]int64{}
+	for p, n := range m.held {
+		was[p] += n
+	}
+	for p, n := range m.reserve {
+		was[p] += n
+	}
+	for _, u := range sortedUnits(was) {
+		g.give(now, u.Pool, u.N)
+	}
+	unknown := !m.seen && len(g.limbo) > 0
+	for _, u := range sortedUnits(held) {
+		g.take(now, u.Pool, u.N)
+		if more := u.N - was[u.Pool]; unknown && more > 0 {
+			back := min(more, g.limbo[u.Pool]) // 说不清在谁手里的那些，现在说清了
+			g.limbo[u.Pool] -= back
+			g.give(now, u.Pool, back)
+		}
+	}
+	m.held, m.reserve = held, map[Pool]int64{}
+	if unknown {
+		m.seen = true
+		if g.allSeen() {
+			g.limboUntil = min(g.limboUntil, now.Add(GhostTTL))
+		}
+	}
+}
+
+// welcome 从此可以授予它。
+func (g *Grantor) welcome(now Time, m *member) {
+	m.joined = true
+	f := m.frame()
+	f.Welcome = true
+	for _, p := range g.core.Pauses(now) {
+		f.Pauses = append(f.Pauses, &admissionv1.Pause{Server: p.Server, UpstreamModel: p.Upstream, ForUs: p.Until.Sub(now).Microseconds()})
+	}
+	g.unshelve(now, m)
+	g.keeps(now, m)
+}
+
+// read 照字段号的次序做一帧里的事。
+func (g *Grantor) read(now Time, m *member, r *admissionv1.AdmitRequest) {
+	if r.GetHello() != nil {
+		g.join(now, m, r)
+	}
+	m.revision = r.GetRevision()
+	for _, a := range r.GetClaims() {
+		p := poolOf(a.GetPool())
+		m.held[p] += a.GetUnits()
+		g.take(now, p, a.GetUnits())
+	}
+	for _, a := range r.GetReturns() {
+		g.returned(now, m, a)
+	}
+	if r.GetHello() == nil {
+		g.settle(now, m, r.GetSettled(), false)
+		g.count(now, m, r.GetServed(), false)
+	}
+	for _, id := range r.GetCancels() {
+		if w := m.waiters[id]; w != nil {
+			g.core.Remove(now, w)
+			delete(m.waiters, id)
+		}
+	}
+	for _, d := range r.GetWaiters() {
+		g.want(now, m, d)
+	}
+	if b := r.GetBusy(); b != nil {
+		m.busy = map[Pool]int64{}
+		for _, a := range b.GetAmounts() {
+			m.busy[poolOf(a.GetPool())] = a.GetUnits()
+		}
+	}
+	for _, p := range r.GetPauses() {
+		g.pause(now, m, p)
+	}
+	if v := r.GetShareVersion(); v != 0 {
+		g.shareAcked(now, m, v)
+	}
+	if d := r.GetDemands(); d != nil {
+		m.demand = m.demand[:0]
+		for _, a := range d.GetAmounts() {
+			m.demand = append(m.demand, Units{poolOf(a.GetPool()), a.GetUnits()})
+		}
+		g.keeps(now, m)
+		g.levels(now, m)
+	}
+	if r.GetBye() {
+		g.part(now, m)
+	}
+}
+
+// returned 收下归还的单位。
+func (g *Grantor) returned(now Time, m *member, a *admissionv1.Amount) {
+	p, n := poolOf(a.GetPool()), a.GetUnits()
+	if p.Kind == Requests {
+		if now < fromMicros(a.GetGrantedUs()).Add(unitLife) {
+			g.give(now, p, n)
+		}
+		return
+	}
+	n = min(n, m.held[p])
+	m.held[p] -= n
+	g.give(now, p, n)
+}
+
+// settle 收下 token 池的累计结算；baseline 说只记起点。
+func (g *Grantor) settle(now Time, m *member, list []*admissionv1.Settled, baseline bool) {
+	for _, s := range list {
+		p := poolOf(s.GetPool())
+		old := m.settled[p]
+		m.settled[p] = settledSeen{s.GetReserved(), s.GetUsed()}
+		if baseline {
+			continue
+		}
+		reserved, used := s.GetReserved()-old.reserved, s.GetUsed()-old.used
+		m.owed[p] -= reserved
+		g.give(now, p, reserved-used)
+	}
+}
+
+// count 收下服务的累计值。
+func (g *Grantor) count(now Time, m *member, list []*admissionv1.Served, baseline bool) {
+	for _, s := range list {
+		k := servedKey{s.GetServer(), s.GetApp(), Class(s.GetClass())}
+		old := m.served[k]
+		next := servedSeen{s.GetCost(), s.GetRequests(), time.Duration(s.GetBusyUs()) * time.Microsecond}
+		m.served[k] = next
+		if baseline {
+			continue
+		}
+		g.core.Charge(now, k.server, k.app, k.class, max(s.GetWeight(), 1), next.cost-old.cost)
+		if n := next.requests - old.requests; n > 0 {
+			g.core.Served(now, k.server, k.app, n, next.busy-old.busy)
+		}
+	}
+}
+
+// want 收下一个在等的请求，或它新的候选。
+func (g *Grantor) want(now Time, m *member, d *admissionv1.Descriptor) {
+	list := make([]Candidate, len(d.GetCandidates()))
+	for i, c := range d.GetCandidates() {
+		list[i] = Candidate{Server: c.GetServer(), UpstreamModel: c.GetUpstreamModel(), Weight: c.GetWeight(), Priority: c.GetPriority()}
+	}
+	if w := m.waiters[d.GetId()]; w != nil {
+		if g.core.Queued(w) {
+			g.core.Change(now, w, list)
+		} else {
+			w.Candidates = list
+		}
+		return
+	}
+	w := &Waiter{
+		Request: Request{App: d.GetApp(), Class: Class(d.GetClass()), Weight: max(d.GetWeight(), 1),
+			Cost: Cost{Prompt: max(d.GetPromptTokens(), 0), Output: max(d.GetOutputTokens(), 0)}},
+		Node: m.name, ID: d.GetId(), Candidates: list, Arrived: now - fromMicros(max(d.GetAgeUs(), 0)),
+	}
+	if d.GetWaitUs() > 0 { // 期限归节点管，到时由它答复；这里只是忘掉它
+		w.Deadline = now + fromMicros(d.GetWaitUs())
+	}
+	m.waiters[w.ID] = w
+	if m.open() {
+		g.queue(now, m, w, true)
+	}
+}
+
+// queue 让一个请求进队；refuse 说等不到就提前拒绝。
+func (g *Grantor) queue(now Time, m *member, w *Waiter, refuse bool) {
+	if r, refused := g.core.Arrive(now, w, refuse); refused {
+		delete(m.waiters, w.ID)
+		g.counts.Refusals++
+		f := m.frame()
+		f.Refusals = append(f.Refusals, &admissionv1.Refusal{WaiterId: w.ID, Code: r.Code, RetryAfterUs: r.RetryAfter.Microseconds()})
+		return
+	}
+	g.arrive = append(g.arrive, w)
+}
+
+func (g *Grantor) pause(now Time, from *member, p *admissionv1.Pause) {
+	d := min(time.Duration(p.GetForUs())*time.Microsecond, time.Minute)
+	g.core.Pause(now, p.GetServer(), p.GetUpstreamModel(), now.Add(d))
+	for _, m := range g.order {
+		if m != from && m.conn != 0 && m.joined {
+			f := m.frame()
+			f.Pauses = append(f.Pauses, &admissionv1.Pause{Server: p.GetServer(), UpstreamModel: p.GetUpstreamModel(), ForUs: d.Microseconds()})
+		}
+	}
+}

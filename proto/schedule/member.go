@@ -1,0 +1,133 @@
+package schedule
+
+import (
+	"time"
+
+	admissionv1 "github.com/vega-gateway/vega/proto/gen/go/vega/admission/v1"
+)
+
+// Member 是成员表里的一行：新授予者由此知道可能有谁拿着许可。
+type Member struct {
+	Node  string
+	Epoch uint64
+	// Clear 说它一定没有许可在手，只有份额。
+	Clear bool
+	// SilentFor 是最后一次确知它活着到现在，以数据库的钟算。
+	SilentFor    time.Duration
+	ShareVersion uint64
+	// Shares 是它可能在用的份额的上界，有次序。
+	Shares []Units
+}
+
+// member 是授予者眼里的一个节点。
+type member struct {
+	name    string
+	epoch   uint64
+	version string
+	// revision 是它在用的配置；见 Grantor.settling。
+	revision uint64
+
+	conn    uint64 // 0 即没有连着
+	stream  uint64
+	in      link[*admissionv1.AdmitRequest]
+	out     link[*admissionv1.AdmitResponse]
+	pending *admissionv1.AdmitResponse
+	ackDue  Time
+	echo    int64 // 收到过的最大 sent_us
+	heardAt Time  // 收到它的时刻
+
+	durable bool // 成员表里有它，且不是 Clear
+	seen    bool // 本任期里报到过
+	joined  bool // 报到入了账，可以授予
+	muted   bool // 有一阵没有声音：不授予，也不回收
+	lost    bool // 租期过了
+	lostAt  Time // 租期结束的时刻
+	cleared bool // 隔离也过了，手上一定没有许可
+
+	held    map[Pool]int64 // 在途池里它持有的
+	reserve map[Pool]int64 // 失联之后在 held 之外替它留的
+	owed    map[Pool]int64 // token 池里它预留而未结的
+	settled map[Pool]settledSeen
+	served  map[servedKey]servedSeen
+	demand  []Units
+	keep    map[Pool]int64
+	busy    map[Pool]int64
+	waiters map[uint64]*Waiter
+	placed  Time // 上次告诉它各位置的时刻
+
+	share shareState
+}
+
+type settledSeen struct{ reserved, used int64 }
+
+type servedSeen struct {
+	cost, requests int64
+	busy           time.Duration
+}
+
+// ghost 是一个节点上一轮运行的许可，占到 until。
+type ghost struct {
+	until Time
+	units map[Pool]int64
+}
+
+func newMember(name string) *member {
+	m := &member{name: name, waiters: map[uint64]*Waiter{}}
+	m.clearRun()
+	return m
+}
+
+// clearRun 忘掉这一轮运行的账。
+func (m *member) clearRun() {
+	m.held, m.reserve, m.owed = map[Pool]int64{}, map[Pool]int64{}, map[Pool]int64{}
+	m.settled, m.served = map[Pool]settledSeen{}, map[servedKey]servedSeen{}
+	m.keep, m.busy, m.demand = map[Pool]int64{}, map[Pool]int64{}, nil
+}
+
+// leaseUntil 是授予者的钟上，它的租期一定已经结束的时刻：它的租期从它发出 echo 起算，而我们收到 echo 只会更晚。
+func (m *member) leaseUntil() Time {
+	return m.heardAt.Add(LeaseTTL + LeaseTTL*2*drift/100 + slack)
+}
+
+// open 说此刻可以授予它。
+func (m *member) open() bool { return m.conn != 0 && m.joined && !m.muted && !m.lost }
+
+func (m *member) frame() *admissionv1.AdmitResponse {
+	if m.pending == nil {
+		m.pending = &admissionv1.AdmitResponse{}
+	}
+	return m.pending
+}
+
+// row 是它在成员表里该有的一行。
+func (m *member) row() Member {
+	return Member{Node: m.name, Epoch: m.epoch, Clear: m.cleared, ShareVersion: m.share.version, Shares: m.share.bounds()}
+}
+
+// shareState 是一个节点的安全份额：先缩后增，一次只有一版在路上。
+type shareState struct {
+	version uint64
+	acked   uint64
+	current map[Pool]int64 // 它一定在用的
+	issued  map[Pool]int64 // 最近发的（或正要发的）；与 current 相同即没有在路上的
+	saving  bool           // 等成员表写好才能发
+}
+
+func (s *shareState) pendingAck() bool { return s.saving || s.acked < s.version }
+
+// bound 是它可能在用的上界。
+func (s *shareState) bound(p Pool) int64 { return max(s.current[p], s.issued[p]) }
+
+func (s *shareState) bounds() []Units { return sortedUnits(s.pools()) }
+
+// pools 是各池的上界。
+func (s *shareState) pools() map[Pool]int64 {
+	all := make(map[Pool]int64, len(s.issued))
+	for p, n := range s.current {
+		all[p] = n
+	}
+	for p, n := range s.issued {
+		all[p] = max(all[p], n)
+	}
+	return all
+}
