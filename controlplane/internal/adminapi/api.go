@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/vega-gateway/vega/controlplane/internal/adminapi/openapi"
+	"github.com/vega-gateway/vega/controlplane/internal/admission"
 	"github.com/vega-gateway/vega/controlplane/internal/catalog"
 	"github.com/vega-gateway/vega/controlplane/internal/push"
 	"github.com/vega-gateway/vega/controlplane/internal/usage"
@@ -42,9 +43,10 @@ type Config struct {
 
 // Deps 是管理 API 的依赖；Metrics 与 Console 之外都必填。
 type Deps struct {
-	Store Store
-	Fleet Fleet
-	Usage Usage
+	Store  Store
+	Fleet  Fleet
+	Usage  Usage
+	Queues Queues
 	// Mint 造密钥；MAC 必填。
 	Mint catalog.Mint
 	Log  *zap.Logger
@@ -67,6 +69,11 @@ type Usage interface {
 	Query(ctx context.Context, q usage.Query) (usage.Result, error)
 }
 
+// Queues 给出当任的授予者眼里的队列，由 admission.Host 实现；没有当任者为 vegaerr.Unavailable。
+type Queues interface {
+	Queues(ctx context.Context) (admission.Queues, error)
+}
+
 type api struct {
 	cfg   Config
 	deps  Deps
@@ -81,7 +88,7 @@ func New(cfg Config, deps Deps) (http.Handler, error) {
 	if len(cfg.Token) < minTokenLength {
 		return nil, errors.New("admin token must have at least 32 characters")
 	}
-	if deps.Store == nil || deps.Fleet == nil || deps.Usage == nil || deps.Mint.MAC == nil || deps.Log == nil {
+	if deps.Store == nil || deps.Fleet == nil || deps.Usage == nil || deps.Queues == nil || deps.Mint.MAC == nil || deps.Log == nil {
 		return nil, errors.New("adminapi: a dependency is missing")
 	}
 	if cfg.MaxBodyBytes == 0 {

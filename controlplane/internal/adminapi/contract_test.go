@@ -33,6 +33,7 @@ type bench struct {
 	store adminapi.Store
 	fleet *fleet
 	usage *figures
+	board *board
 	logs  *observer.ObservedLogs
 	spec  *openapi3.T
 }
@@ -40,9 +41,9 @@ type bench struct {
 func newBench(t *testing.T, store adminapi.Store, tune ...func(*adminapi.Config, *adminapi.Deps)) *bench {
 	t.Helper()
 	core, logs := observer.New(zapcore.DebugLevel)
-	b := &bench{t: t, store: store, fleet: &fleet{}, usage: &figures{}, logs: logs, spec: loadSpec(t)}
+	b := &bench{t: t, store: store, fleet: &fleet{}, usage: &figures{}, board: &board{}, logs: logs, spec: loadSpec(t)}
 	cfg := adminapi.Config{Token: token}
-	deps := adminapi.Deps{Store: store, Fleet: b.fleet, Usage: b.usage, Mint: catalog.Mint{MAC: mac}, Log: zap.New(core)}
+	deps := adminapi.Deps{Store: store, Fleet: b.fleet, Usage: b.usage, Queues: b.board, Mint: catalog.Mint{MAC: mac}, Log: zap.New(core)}
 	for _, f := range tune {
 		f(&cfg, &deps)
 	}

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/vega-gateway/vega/controlplane/internal/adminapi"
+	"github.com/vega-gateway/vega/controlplane/internal/admission"
 	"github.com/vega-gateway/vega/controlplane/internal/postgres"
 	"github.com/vega-gateway/vega/controlplane/internal/postgres/pgtest"
 	"github.com/vega-gateway/vega/controlplane/internal/push"
@@ -25,9 +26,10 @@ func TestMain(m *testing.M) {
 }
 
 var (
-	_ adminapi.Store = (*postgres.Store)(nil)
-	_ adminapi.Fleet = (*push.Fleet)(nil)
-	_ adminapi.Usage = (*usage.Reader)(nil)
+	_ adminapi.Store  = (*postgres.Store)(nil)
+	_ adminapi.Fleet  = (*push.Fleet)(nil)
+	_ adminapi.Usage  = (*usage.Reader)(nil)
+	_ adminapi.Queues = (*admission.Host)(nil)
 )
 
 // onEachStore 把同一条流程走两遍：内存里的存储，与真的 PostgreSQL。

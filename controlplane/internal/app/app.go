@@ -14,10 +14,12 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/vega-gateway/vega/controlplane/internal/adminapi"
+	"github.com/vega-gateway/vega/controlplane/internal/admission"
 	"github.com/vega-gateway/vega/controlplane/internal/console"
 	"github.com/vega-gateway/vega/controlplane/internal/nodeauth"
 	"github.com/vega-gateway/vega/controlplane/internal/push"
 	"github.com/vega-gateway/vega/controlplane/internal/usage"
+	admissionv1 "github.com/vega-gateway/vega/proto/gen/go/vega/admission/v1"
 	configv1 "github.com/vega-gateway/vega/proto/gen/go/vega/config/v1"
 	usagev1 "github.com/vega-gateway/vega/proto/gen/go/vega/usage/v1"
 	"github.com/vega-gateway/vega/proto/ops"
@@ -97,6 +99,9 @@ func (a *App) assemble(ctx context.Context, cfg Config, version string) error {
 	if cfg.plaintext() {
 		a.log.Warn("gRPC is plaintext, join token and upstream credentials included", zap.Stringer("grpc", a.GRPCAddr()))
 	}
+	if advertised(cfg, a.GRPCAddr()) == "" {
+		a.log.Info("no address to give to nodes and to other replicas; with more than one replica set VEGA_ADVERTISE_ADDR", zap.Stringer("grpc", a.GRPCAddr()))
+	}
 
 	creds, err := loadSecrets(cfg, a.log)
 	if err != nil {
@@ -114,6 +119,13 @@ func (a *App) assemble(ctx context.Context, cfg Config, version string) error {
 	fleet := push.NewFleet(push.FleetConfig{Replica: replicaName(cfg, a.GRPCAddr())}, push.FleetDeps{Store: db.store, Hub: hub, Metrics: pushMetrics, Log: a.log})
 	watch := push.NewService(push.ServiceConfig{}, push.ServiceDeps{Hub: hub, Fleet: fleet, Refresher: reloader, Metrics: pushMetrics, Log: a.log})
 	ingest := usage.New(usage.Config{}, usage.Deps{Store: db.store, Metrics: usage.NewMetrics(registry), Log: a.log})
+	peers, err := peerCredentials(cfg)
+	if err != nil {
+		return err
+	}
+	grantor := admission.New(admission.Config{Elector: admission.ElectorConfig{Address: advertised(cfg, a.GRPCAddr())}}, admission.Deps{
+		Store: db.admission, Hub: hub, Refresher: reloader, Peers: admission.NewDialer(peers, creds.joinToken),
+		Metrics: admission.NewMetrics(registry), Log: a.log.Named("admission")})
 
 	auth, err := nodeauth.New(nodeauth.Config{JoinToken: creds.joinToken}, a.log)
 	if err != nil {
@@ -123,20 +135,21 @@ func (a *App) assemble(ctx context.Context, cfg Config, version string) error {
 		grpc.ChainStreamInterceptor(auth.Stream()), grpc.ChainUnaryInterceptor(auth.Unary()))...)
 	configv1.RegisterConfigServiceServer(grpcServer, watch)
 	usagev1.RegisterUsageServiceServer(grpcServer, ingest)
+	admissionv1.RegisterAdmissionServiceServer(grpcServer, admission.NewService(admission.ServiceConfig{}, grantor))
 
 	page, err := console.New(console.Config{PublicAPIURL: cfg.PublicAPIURL}, console.Deps{})
 	if err != nil {
 		return fmt.Errorf("load console: %w", err)
 	}
 	api, err := adminapi.New(adminapi.Config{Token: creds.adminToken}, adminapi.Deps{
-		Store: db.store, Fleet: fleet, Usage: usage.NewReader(db.store, nil), Mint: db.store.Mint(), Log: a.log, Metrics: registry, Console: page})
+		Store: db.store, Fleet: fleet, Usage: usage.NewReader(db.store, nil), Queues: grantor, Mint: db.store.Mint(), Log: a.log, Metrics: registry, Console: page})
 	if err != nil {
 		return fmt.Errorf("make admin API: %w", err)
 	}
 	httpServer := newServer(otelhttp.NewHandler(api, "admin", otelhttp.WithTracerProvider(tracers)), a.log)
 
 	a.ready.Store(&readiness{db.store, hub})
-	a.parts = []func(context.Context) error{reloader.Run, fleet.Run, ingest.Run, db.watch,
+	a.parts = []func(context.Context) error{reloader.Run, fleet.Run, ingest.Run, grantor.Run, db.watch,
 		func(ctx context.Context) error { return runGRPC(ctx, grpcServer, a.listeners.grpc) },
 		func(ctx context.Context) error { return runHTTP(ctx, httpServer, a.listeners.http) },
 	}
@@ -159,9 +172,21 @@ func (a *App) close() {
 	_ = a.log.Sync()
 }
 
+// replicaName 给运维认副本用。
 func replicaName(cfg Config, grpcAddr net.Addr) string {
 	if cfg.AdvertiseAddr != "" {
 		return cfg.AdvertiseAddr
+	}
+	return grpcAddr.String()
+}
+
+// advertised 是节点与别的副本怎样连到本副本的 gRPC；空即说不出：听在所有网卡上的地址，别的机器连它只会连到自己。
+func advertised(cfg Config, grpcAddr net.Addr) string {
+	if cfg.AdvertiseAddr != "" {
+		return cfg.AdvertiseAddr
+	}
+	if tcp, ok := grpcAddr.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
+		return ""
 	}
 	return grpcAddr.String()
 }

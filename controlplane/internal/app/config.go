@@ -10,6 +10,8 @@ import (
 	"os"
 
 	"go.uber.org/zap/zapcore"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/vega-gateway/vega/proto/ops"
 )
@@ -30,7 +32,7 @@ type Config struct {
 
 	GRPCTLSCert string `env:"VEGA_GRPC_TLS_CERT"`
 	GRPCTLSKey  string `env:"VEGA_GRPC_TLS_KEY"`
-	// GRPCTLSCA 有值时，节点必须出示它签发的证书。
+	// GRPCTLSCA 有值时，节点必须出示它签发的证书；副本之间也以它验对方，并出示自己的。
 	GRPCTLSCA    string `env:"VEGA_GRPC_TLS_CA"`
 	GRPCInsecure bool   `env:"VEGA_GRPC_INSECURE"`
 	HTTPTLSCert  string `env:"VEGA_HTTP_TLS_CERT"`
@@ -149,13 +151,39 @@ func requireClients(t *tls.Config, caFile string) error {
 	if t == nil || caFile == "" {
 		return nil
 	}
+	var err error
+	t.ClientCAs, err = loadCA(caFile)
+	t.ClientAuth = tls.RequireAndVerifyClientCert
+	return err
+}
+
+// loadCA 读一组 CA；caFile 为空返回 nil，即系统自带的。
+func loadCA(caFile string) (*x509.CertPool, error) {
+	if caFile == "" {
+		return nil, nil
+	}
 	pem, err := os.ReadFile(caFile)
 	if err != nil {
-		return fmt.Errorf("VEGA_GRPC_TLS_CA: %w", err)
+		return nil, fmt.Errorf("VEGA_GRPC_TLS_CA: %w", err)
 	}
-	t.ClientCAs, t.ClientAuth = x509.NewCertPool(), tls.RequireAndVerifyClientCert
-	if !t.ClientCAs.AppendCertsFromPEM(pem) {
-		return fmt.Errorf("VEGA_GRPC_TLS_CA: %s holds no PEM certificate", caFile)
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("VEGA_GRPC_TLS_CA: %s holds no PEM certificate", caFile)
 	}
-	return nil
+	return pool, nil
+}
+
+// peerCredentials 是连别的副本的 gRPC 用的：与自己的监听同样的证书、同样的 CA，因为各副本的设置相同。
+func peerCredentials(cfg Config) (credentials.TransportCredentials, error) {
+	t, err := loadTLS("VEGA_GRPC_TLS_CERT", cfg.GRPCTLSCert, cfg.GRPCTLSKey)
+	if err != nil {
+		return nil, err
+	}
+	if t == nil {
+		return insecure.NewCredentials(), nil
+	}
+	if t.RootCAs, err = loadCA(cfg.GRPCTLSCA); err != nil {
+		return nil, err
+	}
+	return credentials.NewTLS(t), nil
 }

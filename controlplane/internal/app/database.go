@@ -17,8 +17,9 @@ import (
 
 // database 是打开的存储，与它下面可能是我们自己起的服务器。
 type database struct {
-	store  *postgres.Store
-	server *embedded.Server // nil 即用户自己的数据库
+	store     *postgres.Store
+	admission *postgres.Admission
+	server    *embedded.Server // nil 即用户自己的数据库
 }
 
 func openDatabase(ctx context.Context, cfg Config, creds secrets, log *zap.Logger) (*database, error) {
@@ -41,6 +42,9 @@ func (db *database) open(ctx context.Context, cfg Config, creds secrets, log *za
 	if db.store, err = postgres.Connect(ctx, url, log); err != nil {
 		return fmt.Errorf("open database: %w", err)
 	}
+	if db.admission, err = db.store.OpenAdmission(ctx); err != nil {
+		return err
+	}
 	return db.store.Unlock(ctx, creds.keyring)
 }
 
@@ -58,6 +62,9 @@ func (db *database) watch(ctx context.Context) error {
 }
 
 func (db *database) close() error {
+	if db.admission != nil {
+		db.admission.Close()
+	}
 	if db.store != nil {
 		db.store.Close()
 	}

@@ -17,6 +17,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/vega-gateway/vega/controlplane/internal/adminapi"
+	"github.com/vega-gateway/vega/controlplane/internal/admission"
 	"github.com/vega-gateway/vega/controlplane/internal/cli"
 	"github.com/vega-gateway/vega/controlplane/internal/postgres"
 	"github.com/vega-gateway/vega/controlplane/internal/postgres/pgtest"
@@ -74,7 +75,7 @@ func newShell(t *testing.T) *shell {
 	}
 	s := &shell{t: t, fleet: &fleet{}, dir: t.TempDir()}
 	h, err := adminapi.New(adminapi.Config{Token: token}, adminapi.Deps{
-		Store: store, Fleet: s.fleet, Usage: noUsage{}, Mint: store.Mint(), Log: zap.NewNop()})
+		Store: store, Fleet: s.fleet, Usage: noUsage{}, Queues: noQueues{}, Mint: store.Mint(), Log: zap.NewNop()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,6 +84,11 @@ func newShell(t *testing.T) *shell {
 	s.env = []string{"VEGA_ADMIN_URL=" + ts.URL, "VEGA_ADMIN_TOKEN=" + token, "UPSTREAM_KEY=sk-from-env-1234"}
 	return s
 }
+
+// noQueues 顶替准入；命令行不问它。
+type noQueues struct{}
+
+func (noQueues) Queues(context.Context) (admission.Queues, error) { return admission.Queues{}, nil }
 
 func migrate(ctx context.Context, url string) error {
 	_, err := postgres.Migrate(ctx, url)

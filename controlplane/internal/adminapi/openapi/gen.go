@@ -130,6 +130,24 @@ func (e ProblemCode) Valid() bool {
 	}
 }
 
+// Defines values for QueueRegime.
+const (
+	Relaxed QueueRegime = "relaxed"
+	Tight   QueueRegime = "tight"
+)
+
+// Valid indicates whether the value is a known member of the QueueRegime enum.
+func (e QueueRegime) Valid() bool {
+	switch e {
+	case Relaxed:
+		return true
+	case Tight:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ServerOnDisconnect.
 const (
 	Cancel ServerOnDisconnect = "cancel"
@@ -608,6 +626,75 @@ type Problem struct {
 
 // ProblemCode 稳定的机器可读错误码
 type ProblemCode string
+
+// Queue 一个服务器的限额、用量与队列
+type Queue struct {
+	// EstimatedWaitMs 新来的请求预计要等多久；还说不出则为 null
+	EstimatedWaitMs *int64 `json:"estimated_wait_ms"`
+
+	// Free 还能授予的许可；限额刚刚调低时可以为负，没有在途限额则为 null
+	Free *int64 `json:"free"`
+
+	// Held 各节点持有的许可，含闲置着的
+	Held int64 `json:"held"`
+
+	// InFlight 在途的请求数
+	InFlight int64 `json:"in_flight"`
+
+	// Leader 当任的授予者；每行相同
+	Leader struct {
+		// Address 它的 gRPC 地址；没有公布则为空
+		Address string `json:"address"`
+
+		// Learning 刚接任，还在等各节点报到，尚不授予
+		Learning bool `json:"learning"`
+
+		// Term 任期，每次换任加一
+		Term int64 `json:"term"`
+	} `json:"leader"`
+
+	// Limits 限额；0 或缺席表示不限
+	Limits Limits `json:"limits"`
+
+	// Paused 被上游要求暂停的目标
+	Paused []struct {
+		// Until 停到何时
+		Until time.Time `json:"until"`
+
+		// UpstreamModel 上游模型名
+		UpstreamModel string `json:"upstream_model"`
+	} `json:"paused"`
+
+	// Quarantined 失联节点名下、还不能再授予的许可
+	Quarantined int64 `json:"quarantined"`
+
+	// Regime relaxed：节点手上有闲置的许可，本地即可开始；tight：逐个授予最该得到的那个请求
+	Regime QueueRegime `json:"regime"`
+
+	// RequestsAvailable 每分钟请求数此刻的余量，可以为负；没有限额则为 null
+	RequestsAvailable *int64 `json:"requests_available"`
+
+	// Server 服务器
+	Server string `json:"server"`
+
+	// TokensAvailable 每分钟 token 数此刻的余量，可以为负；没有限额则为 null
+	TokensAvailable *int64 `json:"tokens_available"`
+
+	// Waiting 在等的请求数；一个请求在它每个候选服务器的队里各算一次
+	Waiting int64 `json:"waiting"`
+
+	// WaitingByApp 各应用在等的请求数，按名字升序；没有在等的不列
+	WaitingByApp []struct {
+		// App 应用
+		App string `json:"app"`
+
+		// Waiting 在等的请求数
+		Waiting int64 `json:"waiting"`
+	} `json:"waiting_by_app"`
+}
+
+// QueueRegime relaxed：节点手上有闲置的许可，本地即可开始；tight：逐个授予最该得到的那个请求
+type QueueRegime string
 
 // Rejection 拒绝这一版的节点
 type Rejection struct {
@@ -1441,6 +1528,9 @@ type ServerInterface interface {
 	// DrainNode 让一个节点停止接新请求，做完手上的，然后退出
 	// (POST /nodes/{id}/drain)
 	DrainNode(ctx echo.Context, id NodeID) error
+	// ListQueues 各服务器此刻的限额、在途与排队
+	// (GET /queues)
+	ListQueues(ctx echo.Context) error
 	// ListRevisions 配置版本，从新到旧
 	// (GET /revisions)
 	ListRevisions(ctx echo.Context, params ListRevisionsParams) error
@@ -1971,6 +2061,15 @@ func (w *ServerInterfaceWrapper) DrainNode(ctx echo.Context) error {
 	return err
 }
 
+// ListQueues converts echo context to params.
+func (w *ServerInterfaceWrapper) ListQueues(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListQueues(ctx)
+	return err
+}
+
 // ListRevisions converts echo context to params.
 func (w *ServerInterfaceWrapper) ListRevisions(ctx echo.Context) error {
 	var err error
@@ -2395,6 +2494,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/nodes", wrapper.ListNodes, options.OperationMiddlewares["listNodes"]...)
 	router.DELETE(options.BaseURL+"/nodes/:id", wrapper.ForgetNode, options.OperationMiddlewares["forgetNode"]...)
 	router.POST(options.BaseURL+"/nodes/:id/drain", wrapper.DrainNode, options.OperationMiddlewares["drainNode"]...)
+	router.GET(options.BaseURL+"/queues", wrapper.ListQueues, options.OperationMiddlewares["listQueues"]...)
 	router.GET(options.BaseURL+"/revisions", wrapper.ListRevisions, options.OperationMiddlewares["listRevisions"]...)
 	router.GET(options.BaseURL+"/revisions/:revision", wrapper.GetRevision, options.OperationMiddlewares["getRevision"]...)
 	router.GET(options.BaseURL+"/revisions/:revision/diff", wrapper.DiffRevisions, options.OperationMiddlewares["diffRevisions"]...)

@@ -36,9 +36,16 @@ SELECT
 FROM nodes
 ORDER BY id;
 
--- name: ForgetNode :execrows
-DELETE FROM nodes
-WHERE id = @id AND NOT (connected AND last_seen >= now() - interval '10 seconds');
+-- name: ForgetNode :one
+-- 准入的成员同时做上记号：它占着的份额由当任的授予者收回，那一行也由它删去。
+WITH gone AS (
+    DELETE FROM nodes
+    WHERE id = @id AND NOT (connected AND last_seen >= now() - interval '10 seconds')
+    RETURNING id
+), marked AS (
+    UPDATE admission_members SET forgotten = true FROM gone WHERE node_id = gone.id
+)
+SELECT count(*)::bigint AS forgotten FROM gone;
 
 -- name: RequestNodeDrain :execrows
 UPDATE nodes SET drain_epoch = epoch

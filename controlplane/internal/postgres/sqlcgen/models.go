@@ -8,6 +8,24 @@ import (
 	"time"
 )
 
+type AdmissionLeader struct {
+	Name      string
+	Holder    string
+	Term      int64
+	ExpiresAt time.Time
+	Address   string
+}
+
+type AdmissionMember struct {
+	NodeID       string
+	Epoch        int64
+	Clear        bool
+	ShareVersion int64
+	Shares       []byte
+	SeenAt       time.Time
+	Forgotten    bool
+}
+
 type ConfigHead struct {
 	One       bool
 	Revision  int64

@@ -10,17 +10,23 @@ import (
 	"time"
 )
 
-const forgetNode = `-- name: ForgetNode :execrows
-DELETE FROM nodes
-WHERE id = $1 AND NOT (connected AND last_seen >= now() - interval '10 seconds')
+const forgetNode = `-- name: ForgetNode :one
+WITH gone AS (
+    DELETE FROM nodes
+    WHERE id = $1 AND NOT (connected AND last_seen >= now() - interval '10 seconds')
+    RETURNING id
+), marked AS (
+    UPDATE admission_members SET forgotten = true FROM gone WHERE node_id = gone.id
+)
+SELECT count(*)::bigint AS forgotten FROM gone
 `
 
+// 准入的成员同时做上记号：它占着的份额由当任的授予者收回，那一行也由它删去。
 func (q *Queries) ForgetNode(ctx context.Context, id string) (int64, error) {
-	result, err := q.db.Exec(ctx, forgetNode, id)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
+	row := q.db.QueryRow(ctx, forgetNode, id)
+	var forgotten int64
+	err := row.Scan(&forgotten)
+	return forgotten, err
 }
 
 const listNodes = `-- name: ListNodes :many

@@ -1,0 +1,94 @@
+package admission
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/vega-gateway/vega/proto/schedule"
+)
+
+// Grantor 或写协程结束一个任期的理由。
+var (
+	errGreaterTerm = errors.New("a node has seen a greater term")
+	errNotOurs     = errors.New("the term is over in the database")
+)
+
+// keep 起任期的几个后台协程；返回的函数等它们在 ctx 结束后退出。
+func (r *reign) keep(ctx context.Context) (wait func()) {
+	var wg sync.WaitGroup
+	wg.Go(func() { r.saver.run(ctx) })
+	wg.Go(func() { r.check(ctx) })
+	wg.Go(func() { r.announce(ctx) })
+	return wg.Wait
+}
+
+// check 每秒把听得见的节点记进表里，并把运维要忘掉的告诉 Grantor。
+func (r *reign) check(ctx context.Context) {
+	var quiet repeatLog
+	for sleep(ctx, r.host.cfg.CheckEvery) {
+		connected, ok := ask(ctx, r, r.audible)
+		if !ok {
+			return
+		}
+		forgotten, held, err := r.host.deps.Store.TouchMembers(ctx, r.lease.Title, connected)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			if quiet.due(time.Now()) {
+				r.log.Warn("cannot touch the members", zap.Error(err))
+			}
+		case !held:
+			r.end(errNotOurs)
+			return
+		default:
+			quiet.over()
+			r.forget(forgotten)
+		}
+	}
+}
+
+// forget 把要忘掉的交给 Grantor，并删去它们的行：Grantor 不认识的也要删，否则每秒都会再看见它。
+func (r *reign) forget(nodes []string) {
+	for _, node := range nodes {
+		r.post(func() {
+			if r.connected(node) {
+				return // 刚刚连上：下一次检查会作废那个记号
+			}
+			r.log.Info("node forgotten", zap.String("node", node))
+			r.step(schedule.Forgotten{Node: node})
+			r.saver.remove(node)
+		})
+	}
+}
+
+func (r *reign) connected(node string) bool {
+	for _, c := range r.conns {
+		if c.node == node {
+			return true
+		}
+	}
+	return false
+}
+
+// announce 等学习结束，记下用了多久。看一眼要走遍全机队，因此看一眼用了多久，就歇它的十倍。
+func (r *reign) announce(ctx context.Context) {
+	for began := time.Now(); ; {
+		asked := time.Now()
+		v, _, ok := r.view(ctx)
+		if !ok {
+			return
+		}
+		if !v.Learning {
+			r.log.Info("learning finished", zap.Duration("took", time.Since(began)), zap.Int("nodes", len(v.Nodes)))
+			return
+		}
+		if !sleep(ctx, max(50*time.Millisecond, 10*time.Since(asked))) {
+			return
+		}
+	}
+}
