@@ -54,7 +54,7 @@ func (s *Server) handle(counted bool, answer func(*exchange) error) http.Handler
 			gone: !counted, eol: "\n",
 		}
 		if counted {
-			s.limiter.inFlight.enter()
+			s.limiter.inFlight.enter(s.cfg.Now)
 		}
 		x.rec = s.book.open(r)
 		defer x.end()
@@ -157,7 +157,7 @@ func (x *exchange) leave() {
 	}
 	if !x.gone {
 		x.gone = true
-		x.srv.limiter.inFlight.leave()
+		x.srv.limiter.inFlight.leave(x.srv.cfg.Now)
 	}
 }
 

@@ -180,3 +180,35 @@ func TestClose_EndsHandlersThatWait(t *testing.T) {
 		t.Fatalf("%d in flight after Close", n)
 	}
 }
+
+// busy_ns 是在途数的时间积分：两个各占两秒、错开一秒的请求恰是四秒。
+func TestStats_BusyIsTheIntegralOfInFlight(t *testing.T) {
+	clock := newClock()
+	hold := []chan struct{}{make(chan struct{}), make(chan struct{})}
+	s := started(t, Config{Now: clock.now, Script: func(r *Request) Behavior {
+		return Behavior{HoldHead: hold[(r.Seq-1)%2]}
+	}})
+	var wg sync.WaitGroup
+	for i := range hold {
+		wg.Go(func() { post(t, s, "/v1/chat/completions", fmt.Sprint(i), chatJSON) })
+		if err := s.WaitInFlight(within(t, 5*time.Second), int64(i+1)); err != nil {
+			t.Fatal(err)
+		}
+		clock.advance(time.Second)
+	}
+	for i := range hold {
+		close(hold[i])
+		if err := s.WaitInFlight(within(t, 5*time.Second), int64(1-i)); err != nil {
+			t.Fatal(err)
+		}
+		clock.advance(time.Second)
+	}
+	wg.Wait()
+	if got := time.Duration(s.Stats().BusyNS); got != 4*time.Second {
+		t.Errorf("busy %s, want 4s", got)
+	}
+	s.ResetLedger()
+	if got := s.Stats().BusyNS; got != 0 {
+		t.Errorf("busy %d after a reset", got)
+	}
+}

@@ -39,6 +39,7 @@ type Entry struct {
 type Stats struct {
 	InFlight    int64 `json:"in_flight"`
 	MaxInFlight int64 `json:"max_in_flight"`
+	BusyNS      int64 `json:"busy_ns"`     // in-flight 对时间的积分：两次读数之差除以相隔的时间即平均在途数
 	Connections int64 `json:"connections"` // 接受过的 TCP 连接；只在自己监听时计数
 
 	Requests int64 `json:"requests"` // 到达的，等于下面三者之和加上进行中的

@@ -21,22 +21,48 @@ func (l Limits) window() time.Duration {
 	return l.Window
 }
 
-// gauge 是带最大值的计数。
-type gauge struct{ now, max atomic.Int64 }
-
-func (g *gauge) enter() int64 {
-	n := g.now.Add(1)
-	for {
-		seen := g.max.Load()
-		if n <= seen || g.max.CompareAndSwap(seen, n) {
-			return n
-		}
-	}
+// gauge 是带最大值与时间积分的计数。
+type gauge struct {
+	mu     sync.Mutex
+	n, max int64
+	area   time.Duration // n 对时间的积分，到 at 为止
+	at     time.Time
 }
 
-func (g *gauge) leave() { g.now.Add(-1) }
+func (g *gauge) enter(now func() time.Time) { g.add(now, 1) }
 
-func (g *gauge) reset() { g.max.Store(g.now.Load()) }
+func (g *gauge) leave(now func() time.Time) { g.add(now, -1) }
+
+func (g *gauge) add(now func() time.Time, d int64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.advanceLocked(now())
+	g.n += d
+	g.max = max(g.max, g.n)
+}
+
+// advanceLocked 把积分推到 now；第一次只定起点。
+func (g *gauge) advanceLocked(now time.Time) {
+	if !g.at.IsZero() {
+		g.area += time.Duration(g.n) * now.Sub(g.at)
+	}
+	g.at = now
+}
+
+// read 给出此刻的数、最大值与积分；时刻在锁内取，三者相符。
+func (g *gauge) read(now func() time.Time) (n, most int64, area time.Duration) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.advanceLocked(now())
+	return g.n, g.max, g.area
+}
+
+// reset 让最大值与积分从此刻的数重新算起。
+func (g *gauge) reset(now func() time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.at, g.max, g.area = now(), g.n, 0
+}
 
 // limiter 判断到达的请求是否超过限额。窗口是精确的滑动日志：任何一段 Window 里的准入都不超过限额。
 type limiter struct {

@@ -159,13 +159,18 @@ func (s *Server) Attempts(id string) []Entry { return s.book.attempts(id) }
 // Stats 是此刻的计数。
 func (s *Server) Stats() Stats {
 	stats := s.book.snapshotStats()
-	stats.InFlight, stats.MaxInFlight = s.InFlight(), s.limiter.inFlight.max.Load()
+	var busy time.Duration
+	stats.InFlight, stats.MaxInFlight, busy = s.limiter.inFlight.read(s.cfg.Now)
+	stats.BusyNS = busy.Nanoseconds()
 	stats.Connections = s.connections.Load()
 	return stats
 }
 
 // InFlight 是到达而未结束的请求数。
-func (s *Server) InFlight() int64 { return s.limiter.inFlight.now.Load() }
+func (s *Server) InFlight() int64 {
+	n, _, _ := s.limiter.inFlight.read(s.cfg.Now)
+	return n
+}
 
 // WaitInFlight 等到 in-flight 恰为 n；ctx 先结束则返回它的错误与当时的数。
 func (s *Server) WaitInFlight(ctx context.Context, n int64) error {
@@ -189,10 +194,10 @@ func (s *Server) Wait(ctx context.Context, ok func(Stats) bool) error {
 	}
 }
 
-// ResetLedger 清空账本与计数，最大 in-flight 从此刻的数重新算起。
+// ResetLedger 清空账本与计数，最大 in-flight 与 BusyNS 从此刻重新算起。
 func (s *Server) ResetLedger() {
 	s.book.clear()
-	s.limiter.inFlight.reset()
+	s.limiter.inFlight.reset(s.cfg.Now)
 	s.connections.Store(0)
 }
 

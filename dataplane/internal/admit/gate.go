@@ -2,229 +2,157 @@ package admit
 
 import (
 	"context"
-	"crypto/sha256"
-	"iter"
-	"maps"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+	"google.golang.org/grpc"
+
 	"github.com/vega-gateway/vega/dataplane/internal/state"
+	admissionv1 "github.com/vega-gateway/vega/proto/gen/go/vega/admission/v1"
 	"github.com/vega-gateway/vega/proto/ruleset"
-	"github.com/vega-gateway/vega/proto/vegaerr"
+	"github.com/vega-gateway/vega/proto/schedule"
 )
 
-// Candidates 是一个请求可以去的目标们，由 gateway 提供。Choose 与 Waitable 在 Gate 的锁内被调用。
-type Candidates interface {
-	// Choose 在此刻能开始的里面挑一个；judge 说准入这边准不准。没有则 nil。
-	Choose(judge func(*state.Target) ruleset.Verdict) *state.Target
-	// Waitable 走过值得等的：没停用、没摘出、没试过。
-	Waitable(judge func(*state.Target) ruleset.Verdict, yield func(*state.Target))
-	// Renew 按最新的配置重新解析名字，changed 说换过没有；等之前、等过之后在锁外调用。错误即这个请求的回答。
-	Renew() (changed bool, err error)
+// Config 的零值可用：独自工作，没有控制面。
+type Config struct {
+	Node      string   // 节点名
+	Epoch     uint64   // 这一次运行的编号，同一节点名的后一次更大
+	Version   string   // 程序版本，供展示
+	Addresses []string // 控制面的地址，先连哪一个无所谓；空即没有控制面
+
+	EventEvery      time.Duration // Ask.Waiting 的间隔；0 即 5 s
+	MaxWaiting      int64         // 本节点至多几个在等；0 即 16,384。一个 app 至多四分之一，但不少于 64
+	MaxWaitingBytes int64         // 它们占着的请求体至多多少；0 即 256 MiB。一个 app 至多四分之一
 }
 
-// Ask 是一个请求要的：候选里的任何一个。
-type Ask struct {
-	Candidates Candidates
-	Deadline   time.Time // 等到何时为止；零值即不等
+func (c Config) withDefaults() Config {
+	if c.EventEvery <= 0 {
+		c.EventEvery = 5 * time.Second
+	}
+	if c.MaxWaiting <= 0 {
+		c.MaxWaiting = 16_384
+	}
+	if c.MaxWaitingBytes <= 0 {
+		c.MaxWaitingBytes = 256 << 20
+	}
+	return c
+}
+
+// Conn 是到一个控制面副本的连接；*grpc.ClientConn 即是。
+type Conn interface {
+	grpc.ClientConnInterface
+	Close() error
 }
 
 // Deps 的零值可用。
 type Deps struct {
-	Now func() time.Time
+	// Dial 造到一个地址的连接，可以还没有真的连上；nil 即没有控制面。
+	Dial func(addr string) (Conn, error)
+	// Stored 是盘上的安全份额；nil 即从没有过。
+	Stored *admissionv1.Share
+	// Save 把安全份额写到盘上；nil 即只留在内存里。
+	Save       func(*admissionv1.Share) error
+	Log        *zap.Logger           // nil 即不记
+	Registerer prometheus.Registerer // nil 即不登记指标
+	Random     func() float64        // [0,1) 的均匀数，供抖动；nil 即 math/rand/v2
 }
 
-type targetKey struct {
-	id       state.TargetID
-	identity [sha256.Size]byte
-}
-
-func keyOf(t *state.Target) targetKey { return targetKey{t.ID, t.Server.Identity} }
-
-// load 是一个 server 上的数；server 改名即新的一个。
-type load struct{ inFlight, waiting int64 }
-
-// Gate 是本节点的准入。
+// Gate 是本节点的准入：schedule.Holder 的宿主，给它钟、锁、定时器与到授予者的流。
 type Gate struct {
-	now   func() time.Time
-	judge func(*state.Target) ruleset.Verdict // g.verdict，先取好免得每次分配
+	cfg     Config
+	deps    Deps
+	log     *zap.Logger
+	origin  time.Time
+	metrics *metrics
+	judge   func(*state.Target) ruleset.Verdict // g.verdict，先取好免得每次分配
+	pool    sync.Pool                           // *waiter
 
 	issued, released atomic.Int64
 
-	mu      sync.Mutex
+	mu     sync.Mutex
+	holder *schedule.Holder
+	now    schedule.Time     // 拿到锁的那一刻
+	asking *schedule.Request // judge 正在替谁问
+	timer  *time.Timer       // 唯一的定时器，在 holder.Next 走表
+	armed  schedule.Time     // timer 定在何时，0 即没有定
+	looker *time.Timer       // 有人在等时，让他们轮着看一眼候选
+
+	st      *state.State
+	known   map[string]struct{} // 已经告诉 holder 的 app
 	servers map[string]*load
-	waiting int64
-	paused  map[targetKey]time.Time
-	changed chan struct{} // 下一次 Reconfigure 时关闭
+	paused  map[targetKey]time.Time // 本节点要它们停到何时
+	apps    map[string]*crowd
+	standing
+	lastID uint64
+	newest *Permit // 发出而没有还的，由此往前
+
+	link  link
+	saves chan *admissionv1.Share
 }
 
-// New 造一个空的 Gate。
-func New(deps Deps) *Gate {
-	if deps.Now == nil {
-		deps.Now = time.Now
+// New 造一个空的 Gate；指标重名时返回错误。
+func New(cfg Config, deps Deps) (*Gate, error) {
+	if deps.Log == nil {
+		deps.Log = zap.NewNop()
 	}
-	g := &Gate{now: deps.Now, servers: map[string]*load{}, paused: map[targetKey]time.Time{}, changed: make(chan struct{})}
+	if deps.Random == nil {
+		deps.Random = rand.Float64
+	}
+	g := &Gate{
+		cfg: cfg.withDefaults(), deps: deps, log: deps.Log,
+		origin:  time.Now().Add(-time.Second), // 此后的任何一刻都大于 0
+		known:   map[string]struct{}{},
+		servers: map[string]*load{}, apps: map[string]*crowd{}, paused: map[targetKey]time.Time{},
+		link:  link{wake: make(chan struct{}, 1)},
+		saves: make(chan *admissionv1.Share, 1),
+	}
+	g.holder = schedule.NewHolder(schedule.HolderConfig{Node: cfg.Node, Epoch: cfg.Epoch, Version: cfg.Version, Now: g.clock(), Stored: deps.Stored})
 	g.judge = g.verdict
-	return g
-}
-
-// Permit 准许去一个目标；零值没有许可。不可复制。
-type Permit struct {
-	Target *state.Target
-
-	gate *Gate
-	load *load
+	g.timer = stopped(g.tick)
+	g.looker = stopped(g.look)
+	var err error
+	g.metrics, err = newMetrics(deps.Registerer, g)
+	return g, err
 }
 
 // Acquire 等到候选之一可以开始，把许可写进 p（须是零值或已释放）。
 //
-// 错误：queue_full（到达时就知道期限内等不到）、queue_timeout（等到了期限）、no_server_available（没有值得等的）、
-// canceled（ctx 结束），以及 Renew 的错误。
+// 错误：queue_full（到达时就知道等不到）、queue_timeout（等到了期限），挡住它的是 app 自己的限额时两者都是 rate_limit_exceeded；
+// no_server_available（没有值得等的，或控制面不在而本节点没有份额）；canceled（ctx 结束），以及 Renew 的错误。
 func (g *Gate) Acquire(ctx context.Context, ask Ask, p *Permit) error {
 	*p = Permit{}
-	waited := false
-	for {
-		until, changed, err := g.try(ask, p, waited)
-		if err != nil || p.Target != nil {
-			return err
-		}
-		// 拿到 changed 之后再看一次配置：在此之前换的这里看得见，在此之后换的会关上它。
-		renewed, err := ask.Candidates.Renew()
-		if err == nil && !renewed {
-			waited = true
-			if err = g.wait(ctx, ask, until, changed); err == nil {
-				_, err = ask.Candidates.Renew()
-			}
-		}
-		if err != nil {
-			return err
-		}
-	}
-}
-
-// Reconfigure 在换上新配置之后调用：叫醒在等的请求去看新的目标，忘掉不再有、也没有人在用的 server。
-func (g *Gate) Reconfigure(servers iter.Seq[*state.Server]) {
-	known := map[string]bool{}
-	for s := range servers {
-		known[s.Name] = true
-	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	maps.DeleteFunc(g.servers, func(name string, l *load) bool { return !known[name] && *l == load{} })
-	close(g.changed)
-	g.changed = make(chan struct{})
-}
-
-// try 试一次；没有许可也没有错误时，until 是值得再试的时刻，changed 在配置换新时关闭。
-func (g *Gate) try(ask Ask, p *Permit, waited bool) (until time.Time, changed <-chan struct{}, err error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if t := ask.Candidates.Choose(g.judge); t != nil {
-		g.grant(p, t)
-		return until, nil, nil
-	}
-	until, err = g.delay(ask, waited)
-	return until, g.changed, err
-}
-
-// delay 是挑不出时的答案：值得再试的时刻，或者不必等的错误；须持锁。
-func (g *Gate) delay(ask Ask, waited bool) (until time.Time, err error) {
-	now := g.now()
-	room := false
-	found := false
-	ask.Candidates.Waitable(g.judge, func(t *state.Target) {
-		at := g.paused[keyOf(t)]
-		if !found || at.Before(until) {
-			until = at
-		}
-		found = true
-		room = room || waited || g.load(t.Server.Name).waiting < int64(t.Server.MaxWaiting)
-	})
-	switch {
-	case !found:
-		return until, vegaerr.New(vegaerr.Unavailable, "no_server_available",
-			"no server can take this request now: every target of the model is disabled or ejected; try again shortly").WithRetryAfter(time.Second)
-	case ask.Deadline.IsZero() || !waited && (until.After(ask.Deadline) || !room):
-		return until, vegaerr.New(vegaerr.Exhausted, "queue_full",
-			"every server of the model is paused or its queue is full; retry later").WithRetryAfter(max(until.Sub(now), time.Second))
-	case !now.Before(ask.Deadline):
-		return until, vegaerr.New(vegaerr.Exhausted, "queue_timeout",
-			"the request waited in the queue for as long as it may; retry later").WithRetryAfter(max(until.Sub(now), time.Second))
-	}
-	return until, nil
-}
-
-func (g *Gate) grant(p *Permit, t *state.Target) {
-	l := g.load(t.Server.Name)
-	l.inFlight++
-	g.issued.Add(1)
-	*p = Permit{Target: t, gate: g, load: l}
-}
-
-// wait 睡到 until、期限、配置换新或 ctx 结束；在等的期间算进每个候选的 server。
-func (g *Gate) wait(ctx context.Context, ask Ask, until time.Time, changed <-chan struct{}) error {
-	if until.After(ask.Deadline) {
-		until = ask.Deadline
-	}
-	leave := g.enter(ask)
-	defer leave()
-	timer := time.NewTimer(until.Sub(g.now()))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
+	p.permit.Request = ask.request()
+	if g.start(&ask, p) {
 		return nil
-	case <-changed:
-		return nil
-	case <-ctx.Done():
-		return vegaerr.Wrap(ctx.Err(), vegaerr.Canceled, "", "the client went away while waiting")
 	}
+	err := g.queue(ctx, &ask, p)
+	g.metrics.refused(err)
+	return err
 }
 
-// enter 站进每个候选 server 的队；一个 server 只站一次。
-func (g *Gate) enter(ask Ask) (leave func()) {
-	g.mu.Lock()
+// start 在此刻就能开始时发许可。
+func (g *Gate) start(ask *Ask, p *Permit) bool {
+	g.lock()
 	defer g.mu.Unlock()
-	var in []*load
-	ask.Candidates.Waitable(g.judge, func(t *state.Target) {
-		l := g.load(t.Server.Name)
-		for _, seen := range in {
-			if seen == l {
-				return
-			}
-		}
-		in = append(in, l)
-		l.waiting++
-	})
-	g.waiting++
-	return func() {
-		g.mu.Lock()
-		defer g.mu.Unlock()
-		for _, l := range in {
-			l.waiting--
-		}
-		g.waiting--
+	g.meet(ask.App)
+	g.asking = &p.permit.Request
+	t := ask.Candidates.Choose(g.judge)
+	g.asking = nil
+	if t == nil {
+		return false
 	}
+	p.Target = t
+	p.permit.Server, p.permit.Upstream, p.permit.Began = t.Server.Name, t.UpstreamModel, g.now
+	g.open(p, g.load(t.Server.Name), g.overdueAt(t.Server.Total))
+	g.step(schedule.Started{Permit: &p.permit})
+	return true
 }
 
-// Release 归还许可；没有许可或已归还时什么也不做。
-func (p *Permit) Release() {
-	if p.gate == nil {
-		return
-	}
-	g := p.gate
-	g.mu.Lock()
-	p.load.inFlight--
-	g.mu.Unlock()
-	g.released.Add(1)
-	p.gate, p.load = nil, nil
-}
-
-func (g *Gate) load(server string) *load {
-	l := g.servers[server]
-	if l == nil {
-		l = &load{}
-		g.servers[server] = l
-	}
-	return l
+// verdict 说准入这边此刻准不准一个目标；须持锁。
+func (g *Gate) verdict(t *state.Target) ruleset.Verdict {
+	return g.holder.Judge(g.now, t.Server.Name, t.UpstreamModel, g.asking)
 }

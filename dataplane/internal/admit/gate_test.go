@@ -2,46 +2,17 @@ package admit
 
 import (
 	"context"
-	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/vega-gateway/vega/dataplane/internal/state"
-	"github.com/vega-gateway/vega/proto/ruleset"
+	configv1 "github.com/vega-gateway/vega/proto/gen/go/vega/config/v1"
 	"github.com/vega-gateway/vega/proto/vegaerr"
 )
 
-// list 是最简单的候选：按次序取第一个准的。
-type list []*state.Target
-
-func (l list) Choose(judge func(*state.Target) ruleset.Verdict) *state.Target {
-	for _, t := range l {
-		if judge(t) == ruleset.Startable {
-			return t
-		}
-	}
-	return nil
-}
-
-func (l list) Waitable(_ func(*state.Target) ruleset.Verdict, yield func(*state.Target)) {
-	for _, t := range l {
-		yield(t)
-	}
-}
-
-func (l list) Renew() (bool, error) { return false, nil }
-
-func target(server string) *state.Target {
-	return &state.Target{ID: state.TargetID{Server: server}, Server: &state.Server{Name: server, Enabled: true, MaxWaiting: 2}}
-}
-
-func in(d time.Duration) time.Time { return time.Now().Add(d) }
-
 func TestAcquire_TakesAnyCandidateThatIsNotPaused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := New(Deps{})
-		a, b := target("a"), target("b")
+		g, a, b := pair(t)
 		g.Pause(a, time.Minute)
 		var p Permit
 		if err := g.Acquire(t.Context(), Ask{Candidates: list{a, b}, Deadline: in(time.Second)}, &p); err != nil || p.Target != b {
@@ -60,8 +31,7 @@ func TestAcquire_TakesAnyCandidateThatIsNotPaused(t *testing.T) {
 
 func TestAcquire_WaitsForTheEarliestPauseToEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := New(Deps{})
-		a, b := target("a"), target("b")
+		g, a, b := pair(t)
 		g.Pause(a, 3*time.Second)
 		g.Pause(b, 2*time.Second)
 		begin := time.Now()
@@ -86,14 +56,13 @@ func TestAcquire_WaitsForTheEarliestPauseToEnd(t *testing.T) {
 
 func TestAcquire_RefusesOnArrivalWhenThePauseOutlastsTheDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := New(Deps{})
-		a := target("a")
+		g, a, _ := pair(t)
 		g.Pause(a, 5*time.Second)
 		begin := time.Now()
 		var p Permit
 		for _, deadline := range []time.Time{in(time.Second), {}} {
 			err := g.Acquire(t.Context(), Ask{Candidates: list{a}, Deadline: deadline}, &p)
-			if e := vegaerr.As(err); e.Reason != "queue_full" || e.RetryAfter != 5*time.Second || time.Since(begin) != 0 {
+			if e := vegaerr.As(err); e.Reason != "queue_full" || e.RetryAfter < 4*time.Second || e.RetryAfter > 6*time.Second || time.Since(begin) != 0 {
 				t.Fatalf("%v", err)
 			}
 		}
@@ -102,8 +71,7 @@ func TestAcquire_RefusesOnArrivalWhenThePauseOutlastsTheDeadline(t *testing.T) {
 
 func TestAcquire_AnswersAtItsDeadlineWhenThePauseGrows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := New(Deps{})
-		a := target("a")
+		g, a, _ := pair(t)
 		g.Pause(a, time.Second)
 		time.AfterFunc(500*time.Millisecond, func() { g.Pause(a, time.Minute) })
 		begin := time.Now()
@@ -117,8 +85,7 @@ func TestAcquire_AnswersAtItsDeadlineWhenThePauseGrows(t *testing.T) {
 
 func TestAcquire_MaxWaitingAndLeavingClients(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := New(Deps{})
-		a := target("a")
+		g, a, _ := pair(t)
 		g.Pause(a, 30*time.Second)
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 2)
@@ -146,7 +113,7 @@ func TestAcquire_MaxWaitingAndLeavingClients(t *testing.T) {
 }
 
 func TestAcquire_NothingWorthWaitingForIsUnavailable(t *testing.T) {
-	g := New(Deps{})
+	g, _, _ := pair(t)
 	var p Permit
 	err := g.Acquire(t.Context(), Ask{Candidates: list{}, Deadline: in(time.Second)}, &p)
 	if e := vegaerr.As(err); e.Reason != "no_server_available" || e.RetryAfter <= 0 {
@@ -154,10 +121,9 @@ func TestAcquire_NothingWorthWaitingForIsUnavailable(t *testing.T) {
 	}
 }
 
-func TestPause_IsCappedNeverShortenedAndForgottenWithTheIdentity(t *testing.T) {
+func TestPause_IsCappedAndNeverShortened(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := New(Deps{})
-		a := target("a")
+		g, a, _ := pair(t)
 		now := time.Now()
 		if got := g.Pause(a, time.Hour); got != now.Add(time.Minute) {
 			t.Fatalf("%v", got.Sub(now))
@@ -165,26 +131,7 @@ func TestPause_IsCappedNeverShortenedAndForgottenWithTheIdentity(t *testing.T) {
 		if got := g.Pause(a, 0); got != now.Add(time.Minute) {
 			t.Fatalf("shortened to %v", got.Sub(now))
 		}
-		fixed := *a.Server
-		fixed.Identity[0] = 1
-		renewed := &state.Target{ID: a.ID, Server: &fixed}
-		var p Permit
-		if err := g.Acquire(t.Context(), Ask{Candidates: list{renewed}}, &p); err != nil {
-			t.Fatal(err)
-		}
-		p.Release()
 	})
-}
-
-func BenchmarkAcquire(b *testing.B) {
-	g := New(Deps{})
-	ask := Ask{Candidates: list{target("a")}}
-	var p Permit
-	b.ReportAllocs()
-	for range b.N {
-		_ = g.Acquire(b.Context(), ask, &p)
-		p.Release()
-	}
 }
 
 // moving 是会在 Renew 时换掉的候选。
@@ -204,8 +151,7 @@ func (m *moving) Renew() (bool, error) {
 
 func TestAcquire_NewConfigurationWakesThoseWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := New(Deps{})
-		a, b := target("a"), target("b")
+		g, a, b := pair(t)
 		g.Pause(a, time.Minute)
 		m := &moving{list{a}, make(chan list, 1)}
 		var p Permit
@@ -214,7 +160,7 @@ func TestAcquire_NewConfigurationWakesThoseWaiting(t *testing.T) {
 		go func() { done <- g.Acquire(t.Context(), Ask{Candidates: m, Deadline: in(2 * time.Minute)}, &p) }()
 		time.Sleep(time.Second)
 		m.next <- list{b}
-		g.Reconfigure(slices.Values([]*state.Server{b.Server}))
+		g.Reconfigure(compile(t, 2, []*configv1.Server{server("b")}))
 		if err := <-done; err != nil || p.Target != b || time.Since(begin) != time.Second {
 			t.Fatalf("%v %+v after %v: the waiter slept on", err, p.Target, time.Since(begin))
 		}
@@ -224,8 +170,7 @@ func TestAcquire_NewConfigurationWakesThoseWaiting(t *testing.T) {
 
 func TestAcquire_ConfigurationChangedJustBeforeTheWaitIsNotMissed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := New(Deps{})
-		a, b := target("a"), target("b")
+		g, a, b := pair(t)
 		g.Pause(a, time.Minute)
 		m := &moving{list{a}, make(chan list, 1)}
 		m.next <- list{b} // 换新在请求取到达时的配置之后、等之前，叫醒早已过去
@@ -239,8 +184,7 @@ func TestAcquire_ConfigurationChangedJustBeforeTheWaitIsNotMissed(t *testing.T) 
 }
 
 func TestReconfigure_ForgetsServersThatAreGoneAndIdle(t *testing.T) {
-	g := New(Deps{})
-	a, b := target("a"), target("b")
+	g, a, b := pair(t)
 	var busy, idle Permit
 	for p, l := range map[*Permit]list{&busy: {a}, &idle: {b}} {
 		if err := g.Acquire(t.Context(), Ask{Candidates: l}, p); err != nil {
@@ -248,7 +192,7 @@ func TestReconfigure_ForgetsServersThatAreGoneAndIdle(t *testing.T) {
 		}
 	}
 	idle.Release()
-	g.Reconfigure(slices.Values([]*state.Server(nil)))
+	g.Reconfigure(compile(t, 2, nil))
 	if got := g.Servers(); len(got) != 1 || got["a"].InFlight != 1 {
 		t.Fatalf("%+v", got)
 	}

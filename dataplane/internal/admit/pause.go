@@ -1,10 +1,12 @@
 package admit
 
 import (
+	"crypto/sha256"
+	"maps"
 	"time"
 
 	"github.com/vega-gateway/vega/dataplane/internal/state"
-	"github.com/vega-gateway/vega/proto/ruleset"
+	"github.com/vega-gateway/vega/proto/schedule"
 )
 
 const (
@@ -14,34 +16,38 @@ const (
 	MaxPause = time.Minute
 )
 
-// Pause 让一个目标停一会儿：d 为零取 DefaultPause，超过 MaxPause 取 MaxPause；已有更晚的则不改。返回暂停到何时。
+type targetKey struct {
+	id       state.TargetID
+	identity [sha256.Size]byte
+}
+
+// Pause 让一个目标在全部节点上停一会儿：d 为零取 DefaultPause，超过 MaxPause 取 MaxPause；已有更晚的则不改。返回暂停到何时。
 func (g *Gate) Pause(t *state.Target, d time.Duration) time.Time {
 	if d <= 0 {
 		d = DefaultPause
 	}
-	g.mu.Lock()
+	d = min(d, MaxPause)
+	g.lock()
 	defer g.mu.Unlock()
-	now := g.now()
-	until := now.Add(min(d, MaxPause))
-	for k, at := range g.paused {
-		if !now.Before(at) {
-			delete(g.paused, k)
-		}
-	}
-	if at := g.paused[keyOf(t)]; at.After(until) {
+	now := time.Now()
+	maps.DeleteFunc(g.paused, func(_ targetKey, until time.Time) bool { return !now.Before(until) })
+	key, until := targetKey{t.ID, t.Server.Identity}, now.Add(d)
+	if at := g.paused[key]; at.After(until) {
 		return at
 	}
-	g.paused[keyOf(t)] = until
+	g.paused[key] = until
+	g.step(schedule.TargetPaused{Server: t.Server.Name, Upstream: t.UpstreamModel, For: d})
 	return until
 }
 
-// verdict 说准入这边此刻准不准一个目标；须持锁。
-func (g *Gate) verdict(t *state.Target) ruleset.Verdict {
+// pausedFor 是这些目标都还要停多久，有一个没停即 0；须持锁。
+func (g *Gate) pausedFor(targets []*state.Target) time.Duration {
 	if len(g.paused) == 0 {
-		return ruleset.Startable
+		return 0
 	}
-	if at, ok := g.paused[keyOf(t)]; ok && g.now().Before(at) {
-		return ruleset.Paused
+	least := MaxPause
+	for _, t := range targets {
+		least = min(least, time.Until(g.paused[targetKey{t.ID, t.Server.Identity}]))
 	}
-	return ruleset.Startable
+	return max(least, 0)
 }

@@ -28,6 +28,7 @@ type App struct {
 	cfg     Config
 	log     *zap.Logger
 	node    string
+	epoch   uint64 // 这一次运行的编号，比上一次的大
 	dataDir dataDir
 	listen  *listeners
 	drain   *drain
@@ -62,7 +63,7 @@ func Run(ctx context.Context, cfg Config, version string) error {
 
 // Start 接好全部零件并开始服务；出错时已经起来的都停掉。ctx 只管启动，停由 Wait 管。
 func Start(ctx context.Context, cfg Config, version string, log *zap.Logger) (_ *App, err error) {
-	a := &App{cfg: cfg, log: log, drain: newDrain(), flushTimeout: flushTimeout, failed: make(chan error, 3)}
+	a := &App{cfg: cfg, log: log, drain: newDrain(), flushTimeout: flushTimeout, failed: make(chan error, 4)}
 	defer func() {
 		if err != nil {
 			a.close()
@@ -77,16 +78,26 @@ func Start(ctx context.Context, cfg Config, version string, log *zap.Logger) (_ 
 		return nil, err
 	}
 	a.onClose(a.listen.close)
-	conn, err := dialControlplane(cfg)
+	control, err := newControlplane(cfg)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := control.dialAny()
 	if err != nil {
 		return nil, err
 	}
 	a.onClose(func() { _ = conn.Close() })
-	a.dataDir = openDataDir(cfg.DataDir, log)
-	a.node = nodeID(cfg, log)
+	if a.dataDir, err = openDataDir(cfg.DataDir, log); err != nil {
+		return nil, err
+	}
+	a.onClose(a.dataDir.close)
+	a.node, a.epoch = nodeID(cfg, log), nextEpoch(a.dataDir.path, log)
 
 	registry := ops.NewRegistry()
-	a.holder, a.gate, a.router = state.New(), admit.New(admit.Deps{}), route.New(route.Config{}, route.Deps{})
+	a.holder, a.router = state.New(), route.New(route.Config{}, route.Deps{})
+	if a.gate, err = a.newGate(control, version, registry); err != nil {
+		return nil, err
+	}
 	upstreams := proxy.New(proxy.Config{})
 	a.onClose(upstreams.CloseIdle)
 	a.records = journal.New(journal.Config{KnownModel: a.knowsModel})
@@ -101,7 +112,7 @@ func Start(ctx context.Context, cfg Config, version string, log *zap.Logger) (_ 
 		return nil, err
 	}
 	a.subscriber, err = subscribe.New(
-		subscribe.Config{NodeID: a.node, Version: version, Epoch: randomEpoch(), DataDir: a.dataDir.path, JoinToken: cfg.JoinToken},
+		subscribe.Config{NodeID: a.node, Version: version, Epoch: a.epoch, DataDir: a.dataDir.path, JoinToken: cfg.JoinToken},
 		subscribe.Deps{Client: configv1.NewConfigServiceClient(conn), Holder: a.holder, Status: a.status, Drain: a.drain.start, Log: log})
 	if err != nil {
 		return nil, err
@@ -111,11 +122,12 @@ func Start(ctx context.Context, cfg Config, version string, log *zap.Logger) (_ 
 
 	a.subscriber.Boot()
 	a.serveOps(ops.Handler(ops.Config{Ready: a.ready, PProf: cfg.PProf}, registry))
-	// 与控制面的两条流活到用量交清之后，所以不跟着 ctx 结束。
+	// 与控制面的三条流活到用量交清之后，所以不跟着 ctx 结束。
 	streams, endStreams := context.WithCancel(context.WithoutCancel(ctx))
 	a.onClose(endStreams)
 	a.goOn("configuration stream", func() error { return a.subscriber.Run(streams) })
 	a.goOn("usage stream", func() error { return a.reporter.Run(streams) })
+	a.goOn("admission stream", func() error { return a.gate.Run(streams) })
 	a.server = httpapi.Server(httpapi.New(httpapi.Config{CORSOrigins: cfg.CORSOrigins}, httpapi.Deps{Gateway: road}))
 	a.server.ErrorLog = zap.NewStdLog(log.Named("http"))
 	a.goOn("serve HTTP", func() error { return served(a.server.Serve(a.listen.served)) })

@@ -32,7 +32,7 @@ func TestStart_IsReadyAfterTheFirstConfigurationAndServes(t *testing.T) {
 	cp.WaitTotals(t, "the usage of one request", func(s journal.Totals) bool { return s.Requests == 1 && s.Attempts == 1 })
 	cp.WaitStatus(t, p.NodeID(), func(s *configv1.NodeStatus) bool { return s.GetLastError() == "" && !s.GetDraining() })
 	_, metrics := p.ops("/metrics")
-	for _, line := range []string{"vega_config_revision 1", "vega_config_stream_connected 1", "vega_usage_stream_connected 1", "vega_data_dir_writable 1",
+	for _, line := range []string{"vega_config_revision 1", "vega_admission_connected 0", "vega_admission_leaked_permits 0", "vega_config_stream_connected 1", "vega_usage_stream_connected 1", "vega_data_dir_writable 1",
 		"# TYPE vega_usage_dropped_total counter"} {
 		if !strings.Contains(metrics, line+"\n") {
 			t.Errorf("metrics lack %q", line)

@@ -1,6 +1,8 @@
 package app
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 
@@ -8,17 +10,40 @@ import (
 )
 
 // dataDir 是数据目录的状况；写不进时 path 为空，problem 说明缘由（英文，一行）。
-type dataDir struct{ path, problem string }
+type dataDir struct {
+	path, problem string
+	lock          *os.File // 拿着它，目录就是我们的；nil 即没有拿
+}
 
-// openDataDir 确认目录写得进；不行就不用它：节点照常工作，只是重启时没有盘上的配置。
-func openDataDir(path string, log *zap.Logger) dataDir {
+// errInUse 说目录被另一个进程锁着。
+var errInUse = errors.New("in use")
+
+const lockFile = "lock"
+
+// openDataDir 确认目录写得进，并独占它：两个进程用同一个节点名与同一份份额，限额就不再是限额，所以第二个不起来。
+// 写不进就不用它：节点照常工作，只是重启时没有盘上的配置。
+func openDataDir(path string, log *zap.Logger) (dataDir, error) {
 	err := probe(path)
 	if err == nil {
-		return dataDir{path: path}
+		var lock *os.File
+		lock, err = lockExclusive(filepath.Join(path, lockFile))
+		switch {
+		case errors.Is(err, errInUse):
+			return dataDir{}, fmt.Errorf("VEGA_DATA_DIR: %s is in use by another data plane; give each its own directory", path)
+		case err == nil:
+			return dataDir{path: path, lock: lock}, nil
+		}
 	}
 	const problem = "data directory cannot be written: no last known good configuration will be kept"
 	log.Error(problem, zap.String("path", path), zap.Error(err))
-	return dataDir{problem: problem}
+	return dataDir{problem: problem}, nil
+}
+
+// close 放开目录。
+func (d dataDir) close() {
+	if d.lock != nil {
+		d.lock.Close()
+	}
 }
 
 func probe(dir string) error {

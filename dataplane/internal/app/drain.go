@@ -35,13 +35,14 @@ func (d *drain) started() bool {
 	}
 }
 
-// shutdown 停下：未就绪已经报出去了，等负载均衡察觉，不再接新连接，等在途的做完，把用量交清，最后断开控制面。
+// shutdown 停下：未就绪已经报出去了，等负载均衡察觉，不再接新连接，等在途的做完，告诉授予者不再用许可，把用量交清，最后断开控制面。
 func (a *App) shutdown() {
 	defer a.close()
 	delay, timeout := time.Duration(a.cfg.DrainDelay), time.Duration(a.cfg.DrainTimeout)
 	a.log.Info("draining", zap.Duration("delay", delay), zap.Duration("timeout", timeout))
 	time.Sleep(delay)
 	a.finishRequests(timeout)
+	a.sayBye()
 	flush, cancel := context.WithTimeout(context.Background(), a.flushTimeout)
 	defer cancel()
 	if err := a.reporter.Flush(flush); err != nil {

@@ -157,3 +157,21 @@ func TestWait_AFailedListenerStillHandsOverUsage(t *testing.T) {
 		t.Errorf("%+v", l)
 	}
 }
+
+func TestWait_NothingUnreportedEndsAtOnceWithoutTheControlPlane(t *testing.T) {
+	cp, up := controltest.Start(t, controltest.Config{}), upstream(t, upstreamtest.Config{})
+	p := launch(t, testConfig(cp.Addr(), t.TempDir()))
+	cp.WaitAck(t, cp.Push(t, snapshot(up.URL())))
+	p.mustServe()
+	cp.WaitTotals(t, "the usage", func(s journal.Totals) bool { return s.Requests == 1 })
+	eventually(t, "everything to be acknowledged", func() bool { return p.records.Stats().Unreported == 0 })
+	cp.Stop()
+	eventually(t, "the stream to be missed", func() bool { return !p.subscriber.Connected() })
+	begin := time.Now()
+	if err := p.end(); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(begin); took > 1500*time.Millisecond {
+		t.Errorf("took %v to stop with nothing to hand over", took)
+	}
+}

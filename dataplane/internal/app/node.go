@@ -2,12 +2,14 @@ package app
 
 import (
 	"crypto/rand"
-	"encoding/binary"
 	"encoding/hex"
+	"math"
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
+	"time"
 
 	"go.uber.org/zap"
 )
@@ -48,8 +50,22 @@ func newNodeID() string {
 	return host[:min(len(host), 100)] + "-" + hex.EncodeToString(b[:])
 }
 
-func randomEpoch() uint64 {
-	var b [8]byte
-	rand.Read(b[:]) // 从不返回错误
-	return binary.LittleEndian.Uint64(b[:])
+const epochFile = "epoch"
+
+// nextEpoch 给出这一次运行的编号：墙上的钟，但比盘上记着的上一次大，并记下来。控制面以此认出同一节点的后一次运行，
+// 所以钟往回拨过也不能变小；dir 为空即记不下，只靠钟。
+func nextEpoch(dir string, log *zap.Logger) uint64 {
+	epoch := uint64(time.Now().UnixNano())
+	if dir == "" {
+		return epoch
+	}
+	if b, err := os.ReadFile(filepath.Join(dir, epochFile)); err == nil {
+		if last, err := strconv.ParseUint(strings.TrimSpace(string(b)), 10, 64); err == nil && last < math.MaxUint64 {
+			epoch = max(epoch, last+1)
+		}
+	}
+	if err := keepFile(dir, epochFile, strconv.FormatUint(epoch, 10)+"\n"); err != nil {
+		log.Warn("epoch cannot be kept: a clock set back would delay the next start's admission", zap.Error(err))
+	}
+	return epoch
 }

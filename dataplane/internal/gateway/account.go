@@ -8,6 +8,7 @@ import (
 	"github.com/vega-gateway/vega/dataplane/internal/route"
 	"github.com/vega-gateway/vega/dataplane/internal/state"
 	usagev1 "github.com/vega-gateway/vega/proto/gen/go/vega/usage/v1"
+	"github.com/vega-gateway/vega/proto/schedule"
 )
 
 // record 是交给 journal 的一条，连同它的第一次尝试一起分配；交出之后不再碰。
@@ -90,6 +91,7 @@ func (x *exchange) closeAttempt(o usagev1.Outcome, result route.Result, reason s
 	x.upstream += elapsed
 	a.Outcome, a.DurationUs = o, elapsed.Microseconds()
 	x.fillUsage(a)
+	x.settlePermit(a)
 	x.gw.metrics.attempt(a.Server, a.Status)
 }
 
@@ -109,6 +111,17 @@ func (x *exchange) fillUsage(a *usagev1.Attempt) {
 	x.writeCounts(a)
 	if x.model != nil {
 		a.CostNano = cost(x.model.Prices, c.usage)
+	}
+}
+
+// settlePermit 以真实的用量结算许可，并学下这次回答有多长。
+// 没有报告用量的 200 按预计的算；上游答的是错误则什么也没有生成。
+func (x *exchange) settlePermit(a *usagev1.Attempt) {
+	u := x.call.usage
+	used := schedule.Cost{Prompt: u.Prompt.Value, Output: u.Completion.Value}
+	x.permit.Settle(used, a.Source != usagev1.Source_SOURCE_UNKNOWN)
+	if a.Source == usagev1.Source_SOURCE_REPORTED && u.Completion.Set && x.served != nil && generates(x.ep.Kind) {
+		x.gw.outputs.observe(x.key.App.Name, x.served.Name, u.Completion.Value/x.choices())
 	}
 }
 
@@ -164,6 +177,7 @@ func (x *exchange) account() {
 	if !x.closed {
 		if x.call.attempt != nil {
 			x.closeAttempt(usagev1.Outcome_OUTCOME_GATEWAY_ERROR, route.Neutral, "")
+			x.permit.Abort()
 		}
 		x.settleAccount(x.status, x.outcomeOfStatus())
 	}

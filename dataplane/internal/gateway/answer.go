@@ -17,6 +17,8 @@ func (x *exchange) answer() error {
 	switch {
 	case x.final != nil:
 		return x.final
+	case x.kept.buf != nil && x.early:
+		return x.keptEvent()
 	case x.kept.buf != nil:
 		return x.answerKept()
 	}
@@ -26,6 +28,8 @@ func (x *exchange) answer() error {
 	switch {
 	case status == http.StatusOK && eventStream(header):
 		return x.stream()
+	case x.early:
+		return x.notAStream()
 	case status == http.StatusOK && x.ep.CheckObject:
 		return x.buffered()
 	}
@@ -38,11 +42,16 @@ func eventStream(h http.Header) bool {
 }
 
 // commit 写出应答头；length 负数即不知道。上游的头到这里才过滤进来：在此之前还可能改答我们的错误，不能沾着它们。
+// 排队时已经写出过头的，从这里起应答才算开始。
 func (x *exchange) commit(status int, length int64) {
-	x.committed = true
 	if x.status == 0 {
 		x.status = status
 	}
+	if x.early {
+		x.early = false
+		return
+	}
+	x.committed = true
 	h := x.w.Header()
 	if x.head != nil {
 		dialect.FilterResponseHeaders(h, x.head)
@@ -72,12 +81,13 @@ func (x *exchange) writeWhole(status int, body []byte) {
 // broken 了结一次读到一半断了的调用：还没写出头就答错误，写出了就让连接异常结束。
 // complete 为 false 的用量是到此为止的数。
 func (x *exchange) broken(f *proxy.Failure) error {
+	x.permit.Abort()
 	if f.Kind == proxy.Canceled || x.clientGone() {
 		x.closeAttempt(usagev1.Outcome_OUTCOME_ABORTED, route.Neutral, "")
 		return vegaerr.Wrap(f, vegaerr.Canceled, "", "the client went away")
 	}
 	x.closeAttempt(usagev1.Outcome_OUTCOME_UPSTREAM_ERROR, route.Failing, f.Kind.String())
-	if x.committed {
+	if x.begun() {
 		x.settleAccount(x.status, usagev1.Outcome_OUTCOME_UPSTREAM_ERROR)
 	}
 	if f.Kind == proxy.Truncated || f.Kind == proxy.Broken {

@@ -18,6 +18,7 @@ import (
 	"github.com/vega-gateway/vega/dataplane/internal/proxy"
 	"github.com/vega-gateway/vega/dataplane/internal/route"
 	"github.com/vega-gateway/vega/dataplane/internal/state"
+	configv1 "github.com/vega-gateway/vega/proto/gen/go/vega/config/v1"
 	usagev1 "github.com/vega-gateway/vega/proto/gen/go/vega/usage/v1"
 )
 
@@ -66,7 +67,7 @@ func benchGateway(b *testing.B, base string) string {
 	h := state.New()
 	h.Swap(newSnap().server("s1", base+"/v1").model("m", "s1").compile(b))
 	pool := proxy.New(proxy.Config{})
-	g, err := gateway.New(gateway.Config{}, gateway.Deps{State: h, Gate: admit.New(admit.Deps{}), Router: route.New(route.Config{}, route.Deps{}), Upstreams: pool, Journal: nowhere{},
+	g, err := gateway.New(gateway.Config{}, gateway.Deps{State: h, Gate: newGate(b, admit.Config{}, admit.Deps{}), Router: route.New(route.Config{}, route.Deps{}), Upstreams: pool, Journal: nowhere{},
 		Log: zap.New(zapcore.NewCore(zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig()), nowhere{}, zap.InfoLevel))})
 	if err != nil {
 		b.Fatal(err)
@@ -114,6 +115,15 @@ func BenchmarkServe_SmallJSON(b *testing.B) {
 	body := `{"id":"chatcmpl-1","object":"chat.completion","created":1,"model":"up-m","choices":[{"index":0,"message":{"role":"assistant","content":"hello"},"finish_reason":"stop"}],"usage":{"prompt_tokens":9,"completion_tokens":3,"total_tokens":12}}` + "\n"
 	base := rawUpstream(b, fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body))
 	drive(b, benchGateway(b, base), ask, `{"id"`)
+}
+
+// BenchmarkServe_Limited 是同样的路，server 与 app 都有限额而都没有碰到。
+func BenchmarkServe_Limited(b *testing.B) {
+	body := `{"id":"chatcmpl-1","object":"chat.completion","created":1,"model":"up-m","choices":[],"usage":{"prompt_tokens":9,"completion_tokens":3,"total_tokens":12}}` + "\n"
+	base := rawUpstream(b, fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body))
+	n := startLed(b, newSnap().server("s1", base+"/v1", func(s *configv1.Server) { s.Limits = &configv1.Limits{MaxConcurrency: 1000} }).
+		model("m", "s1").edit(func(s *configv1.Snapshot) { s.Apps[0].Limits = &configv1.Limits{MaxConcurrency: 1000} }).compile(b))
+	drive(b, n.addr, ask, `{"id"`)
 }
 
 func BenchmarkServe_Stream64(b *testing.B) {

@@ -19,6 +19,7 @@ func (x *exchange) buffered() error {
 	defer buf.Release()
 	if err := x.readInto(buf, x.live, x.gw.cfg.MaxAnswerBytes); err != nil {
 		if errors.Is(err, errOverLimit) {
+			x.permit.Abort()
 			return x.unusable(err, "the upstream's answer is too large")
 		}
 		return x.broken(failureOf(err))

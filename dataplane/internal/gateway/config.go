@@ -86,6 +86,7 @@ type Gateway struct {
 	chunks    chunkPool
 	streams   meter.Pool
 	refusers  usageRefusers
+	outputs   *outputs
 	lines     sync.Pool // *[]zap.Field：写日志那一刻才要，不跟着开着的流
 }
 
@@ -93,7 +94,8 @@ type Gateway struct {
 func (g *Gateway) Reconfigured(s *state.State) {
 	g.upstreams.Retain(s.Servers())
 	g.router.Retain(s.Servers())
-	g.gate.Reconfigure(s.Servers())
+	g.outputs.retain(s)
+	g.gate.Reconfigure(s)
 }
 
 // New 造一个 Gateway；缺了必需的依赖或指标重名时返回错误。
@@ -114,5 +116,6 @@ func New(cfg Config, deps Deps) (*Gateway, error) {
 	return &Gateway{
 		cfg: cfg.withDefaults(), state: deps.State, gate: deps.Gate, router: deps.Router, upstreams: deps.Upstreams,
 		journal: deps.Journal, log: deps.Log, metrics: m, tracer: deps.Tracer, now: deps.Now,
+		outputs: newOutputs(),
 	}, nil
 }

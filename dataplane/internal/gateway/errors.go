@@ -37,7 +37,7 @@ func (x *exchange) finish(err error) {
 		x.abort, x.canceled = true, true
 		return
 	}
-	if x.committed { // 头已经写出：只能断开
+	if x.begun() { // 应答已经开始：只能断开
 		x.abort = true
 		return
 	}
@@ -47,6 +47,10 @@ func (x *exchange) finish(err error) {
 func (x *exchange) writeError(e *vegaerr.Error) {
 	status, _ := statusOf(e)
 	x.status = status
+	if x.early {
+		x.writeErrorEvent(status, x.outcomeOfStatus(), errorBody(e, x.id))
+		return
+	}
 	x.setRouteHeaders()
 	x.settleAccount(status, x.outcomeOfStatus())
 	x.committed = true
@@ -56,11 +60,7 @@ func (x *exchange) writeError(e *vegaerr.Error) {
 
 // WriteError 以 OpenAI 的形式写一个错误；id 是请求号，未知的内部错误只给它。429 与 503 带上重试间隔。
 func WriteError(w http.ResponseWriter, e *vegaerr.Error, id string) {
-	status, typ := statusOf(e)
-	message := e.Message
-	if e.Code == vegaerr.Internal {
-		message = fmt.Sprintf("internal error; quote the request id %s when asking for help", id)
-	}
+	status, _ := statusOf(e)
 	h := w.Header()
 	h["Content-Type"] = jsonType
 	if status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable {
@@ -71,10 +71,20 @@ func WriteError(w http.ResponseWriter, e *vegaerr.Error, id string) {
 		h.Set("Retry-After", strconv.FormatInt(int64((wait+time.Second-1)/time.Second), 10))
 		h.Set("Retry-After-Ms", strconv.FormatInt(wait.Milliseconds(), 10))
 	}
-	body := dialect.AppendError(nil, message, typ, e.Param, e.ReasonOrCode())
+	body := errorBody(e, id)
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
 	_, _ = w.Write(body) // 写不出去就是客户端走了，没有别人可以告诉
+}
+
+// errorBody 是错误的 OpenAI 形式，没有换行。
+func errorBody(e *vegaerr.Error, id string) []byte {
+	_, typ := statusOf(e)
+	message := e.Message
+	if e.Code == vegaerr.Internal {
+		message = fmt.Sprintf("internal error; quote the request id %s when asking for help", id)
+	}
+	return dialect.AppendError(nil, message, typ, e.Param, e.ReasonOrCode())
 }
 
 // crashed 记下一次崩溃；还没有写过什么就答 500。
@@ -83,7 +93,7 @@ func (x *exchange) crashed(cause any) {
 		zap.String("panic", fmt.Sprint(cause)), zap.ByteString("stack", debug.Stack()))
 	x.refusal = vegaerr.Wrap(fmt.Errorf("panic: %v", cause), vegaerr.Internal, "", "internal error")
 	x.abort = true
-	if !x.committed {
+	if !x.begun() {
 		x.abort = false
 		x.writeError(x.refusal)
 	}

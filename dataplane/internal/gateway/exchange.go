@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"net/http"
 	"sync"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/vega-gateway/vega/dataplane/internal/state"
 	usagev1 "github.com/vega-gateway/vega/proto/gen/go/vega/usage/v1"
 	"github.com/vega-gateway/vega/proto/ruleset"
+	"github.com/vega-gateway/vega/proto/schedule"
 	"github.com/vega-gateway/vega/proto/vegaerr"
 )
 
@@ -27,11 +29,14 @@ type exchange struct {
 
 	id      string
 	arrived time.Time
+	entered time.Time // 请求体读完：排队的先后与期限从此算起
 	st      *state.State
 	key     *state.Key
 	rest    string // 客户端路径去掉 /v1 的部分，转义形式
 	body    *buffer
 	env     dialect.Envelope
+	says    queueing // 客户端对排队说的话
+	prompt  int64    // 预计的输入 token
 
 	// 去哪：要的模型、现在这个模型、它的目标、还没用的回退。
 	asked      string // 客户端要的公开名
@@ -50,7 +55,10 @@ type exchange struct {
 	final    error           // 没有下一步时的回答；nil 则交出上游的
 	judgeFn  route.Judge     // x.verdict，先取好
 	gateFn   func(*state.Target) ruleset.Verdict
-	injected bool // 这次调用替客户端索取了用量
+	placeFn  func(schedule.Place) // x.announce，先取好
+	hangUp   context.CancelFunc   // 不再等；只在要看排队消息时有
+	barred   bool                 // 等的当中钥匙或模型没了：x.final 就是回答
+	injected bool                 // 这次调用替客户端索取了用量
 
 	// 这一次调用。
 	permit  admit.Permit
@@ -62,15 +70,19 @@ type exchange struct {
 	kept    kept        // 读完的错误应答
 	call    call        // 记账用
 	head    http.Header // 要交给客户端的上游应答头，写头时才过滤；nil 即应答是我们自己的
+	flowed  int64       // 上一次报告许可时的输出
 	result  route.Result
 	reason  string
 
 	// 结局。
 	rec       *record
 	queued    time.Duration
+	position  int64 // 第一次入队时排第几，0 即没有等过
+	comment   [64]byte
 	status    int // 写出的状态，0 即没有
 	sent      int64
 	committed bool
+	early     bool // 头在排队时就写出了，上游的应答还一个字节也没有给
 	gone      bool // 写给客户端失败
 	abort     bool // 客户端的连接要异常结束
 	canceled  bool // 客户端先走了
@@ -96,7 +108,7 @@ func (g *Gateway) begin(w http.ResponseWriter, r *http.Request, ep *dialect.Endp
 	x, ok := g.exchanges.p.Get().(*exchange)
 	if !ok {
 		x = &exchange{}
-		x.judgeFn = x.verdict
+		x.judgeFn, x.placeFn = x.verdict, x.announce
 	}
 	x.gw, x.w, x.r, x.ep = g, w, r, ep
 	x.rc = *http.NewResponseController(w)
@@ -137,7 +149,7 @@ func (x *exchange) recycle() {
 	clear(x.targets)
 	clear(x.tried)
 	*x = exchange{
-		judgeFn: x.judgeFn, targets: x.targets[:0], tried: x.tried[:0],
+		judgeFn: x.judgeFn, placeFn: x.placeFn, targets: x.targets[:0], tried: x.tried[:0],
 	}
 	g.exchanges.p.Put(x)
 }

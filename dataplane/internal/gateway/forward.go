@@ -18,6 +18,7 @@ func (x *exchange) forward() {
 	t := x.permit.Target
 	x.server, x.served = t.Server, x.model
 	x.tries++
+	x.flowed = 0
 	x.tried = append(x.tried, t)
 	x.injected = x.wantsUsage(t)
 	body := x.bodyFor(t)

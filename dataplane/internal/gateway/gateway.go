@@ -58,12 +58,19 @@ func (x *exchange) identify() (err error) {
 	return err
 }
 
-// inspect 扫一遍请求体，取出网关要看的键。
+// inspect 扫一遍请求体，取出网关要看的键，以及客户端对排队说的话。
 func (x *exchange) inspect() (err error) {
 	if x.rest, err = x.remainder(); err != nil {
 		return err
 	}
-	return x.ep.Inspect(x.r.Method, x.r.Header.Get("Content-Type"), x.body.Bytes(), &x.env)
+	if err = x.ep.Inspect(x.r.Method, x.r.Header.Get("Content-Type"), x.body.Bytes(), &x.env); err != nil {
+		return err
+	}
+	x.entered = x.gw.now()
+	if x.env.Format == dialect.JSON {
+		x.prompt = promptTokens(x.body.Bytes())
+	}
+	return x.heedQueueing()
 }
 
 // remainder 是客户端路径去掉 /v1 的部分；写死的端点路由已经比对过，只有通配的要查。

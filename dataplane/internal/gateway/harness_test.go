@@ -159,11 +159,29 @@ func start(t testing.TB, st *state.State, edit ...func(*gateway.Config)) *node {
 	return startTraced(t, st, nil, edit...)
 }
 
+// eventEvery 是排队消息的间隔：五秒太久，测试等不起。
+const eventEvery = 50 * time.Millisecond
+
+func newGate(t testing.TB, cfg admit.Config, deps admit.Deps) *admit.Gate {
+	t.Helper()
+	g, err := admit.New(cfg, deps)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
 func startTraced(t testing.TB, st *state.State, tracer trace.Tracer, edit ...func(*gateway.Config)) *node {
 	t.Helper()
-	n := &node{t: t, holder: state.New(), gate: admit.New(admit.Deps{}), router: route.New(route.Config{}, route.Deps{}),
+	return startWith(t, st, tracer, admit.Config{EventEvery: eventEvery}, admit.Deps{}, edit...)
+}
+
+func startWith(t testing.TB, st *state.State, tracer trace.Tracer, admission admit.Config, deps admit.Deps, edit ...func(*gateway.Config)) *node {
+	t.Helper()
+	n := &node{t: t, holder: state.New(), router: route.New(route.Config{}, route.Deps{}),
 		pool: proxy.New(proxy.Config{}), journal: &ledger{}, logs: &logSink{}, metrics: prometheus.NewRegistry()}
-	n.holder.Swap(st)
+	deps.Registerer = n.metrics
+	n.gate = newGate(t, admission, deps)
 	cfg := gateway.Config{RetryDelay: 20 * time.Millisecond}
 	for _, e := range edit {
 		e(&cfg)
@@ -177,6 +195,8 @@ func startTraced(t testing.TB, st *state.State, tracer trace.Tracer, edit ...fun
 		t.Fatal(err)
 	}
 	n.gateway = g
+	n.holder.After(g.Reconfigured)
+	n.holder.Swap(st)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

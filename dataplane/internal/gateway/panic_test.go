@@ -37,7 +37,7 @@ func TestServe_PanicIsAnswered500AndThePermitComesBack(t *testing.T) {
 // newBroken 起一个 journal 会崩溃的网关。
 func newBroken(t *testing.T, base string) *node {
 	t.Helper()
-	h, gate := state.New(), admit.New(admit.Deps{})
+	h, gate := state.New(), newGate(t, admit.Config{}, admit.Deps{})
 	h.Swap(newSnap().server("s1", base+"/v1").model("m", "s1").compile(t))
 	pool := proxy.New(proxy.Config{})
 	t.Cleanup(pool.CloseIdle)
@@ -54,6 +54,7 @@ func newBroken(t *testing.T, base string) *node {
 
 func TestServe_NoConfigurationYetIsNotReady(t *testing.T) {
 	n, _ := one(t, upstreamtest.Config{})
+	n.holder.After(nil)
 	n.holder.Swap(nil)
 	want(t, n.chat(ask), 503, "not_ready")
 }

@@ -1,14 +1,15 @@
 package gateway
 
 import (
+	"context"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/vega-gateway/vega/dataplane/internal/admit"
 	"github.com/vega-gateway/vega/dataplane/internal/auth"
 	"github.com/vega-gateway/vega/dataplane/internal/state"
 	"github.com/vega-gateway/vega/proto/ruleset"
+	"github.com/vega-gateway/vega/proto/schedule"
 	"github.com/vega-gateway/vega/proto/vegaerr"
 )
 
@@ -16,9 +17,10 @@ import (
 type wish uint8
 
 const (
-	anyCandidate wish = iota // 任何一个
-	another                  // 没试过的
-	sameAgain                // 最后试的那一个
+	anyCandidate  wish = iota // 任何一个
+	another                   // 没试过的
+	anotherOrSame             // 没试过的，或者最后试的那一个
+	sameAgain                 // 最后试的那一个
 )
 
 // resolve 由请求点名的模型定出候选；没点名的去 app 的默认处。
@@ -60,25 +62,41 @@ func (x *exchange) use(m *state.Model) {
 	}
 }
 
-// waitUntil 是这个请求最多等到何时：候选的 server 里肯让人等最久的那个说了算。从到达算起，重试与回退不延长它。
-func (x *exchange) waitUntil() time.Time {
-	var longest time.Duration
-	for _, t := range x.targets {
-		longest = max(longest, t.Server.QueueTimeout)
-	}
-	return x.arrived.Add(longest)
-}
+// patience 说要许可时肯不肯等。
+type patience bool
 
-// admit 要一张许可。只有 anyCandidate 肯等。
-func (x *exchange) admit(w wish) error {
-	ask := admit.Ask{Candidates: x}
+const (
+	atOnce patience = false
+	inLine patience = true
+)
+
+// admit 要一张许可；等则带着原来的入队时刻与期限，所以重试回到原来的位置。
+func (x *exchange) admit(w wish, p patience) error {
 	x.lookingFor = w
-	if w == anyCandidate {
+	ask := admit.Ask{
+		Candidates: x, App: x.key.App, Class: x.class(), Arrived: x.entered,
+		Cost: x.estimate(), Bytes: int64(len(x.body.Bytes())),
+	}
+	if p == inLine {
 		ask.Deadline = x.deadline
 	}
+	ctx := x.r.Context()
+	if x.says.events && !ask.Deadline.IsZero() { // 不等的也可能问授予者一个来回，那不算排队
+		ctx, x.hangUp = context.WithCancel(ctx)
+		defer x.hangUp()
+		ask.Waiting = x.placeFn
+	}
 	start := x.gw.now()
-	err := x.gw.gate.Acquire(x.r.Context(), ask, &x.permit)
+	err := x.gw.gate.Acquire(ctx, ask, &x.permit)
 	x.waited(start)
+	if x.position == 0 {
+		x.position = x.permit.Position
+	}
+	if err == nil && x.gone { // 最后一行排队消息没有写出去，许可却同时到了
+		x.permit.Settle(schedule.Cost{}, true)
+		x.leave()
+		return vegaerr.New(vegaerr.Canceled, "", "the client went away while waiting")
+	}
 	return err
 }
 
@@ -97,11 +115,13 @@ func (x *exchange) Renew() (changed bool, err error) {
 	x.st = latest
 	key, err := auth.Identify(latest, x.r.Header, x.gw.now())
 	if err != nil {
+		x.barred = true
 		return true, err // x.key 留着：已有的尝试要记在它名下
 	}
 	x.key = key
 	was, deadline, tried, again := x.model, x.deadline, slices.Clone(x.tried), x.again
 	if err := x.resolve(); err != nil {
+		x.barred = true
 		return true, err
 	}
 	if x.model != nil && was != nil && x.model.Name != was.Name {
@@ -140,28 +160,34 @@ func (x *exchange) Waitable(judge func(*state.Target) ruleset.Verdict, yield fun
 }
 
 func (x *exchange) verdict(t *state.Target) ruleset.Verdict {
-	switch x.lookingFor {
-	case another:
-		for _, old := range x.tried {
-			if old.ID == t.ID {
-				return ruleset.Tried
-			}
-		}
-	case sameAgain:
-		if t.ID != x.tried[len(x.tried)-1].ID {
-			return ruleset.Tried
-		}
+	if !x.wanted(t) {
+		return ruleset.Tried
 	}
 	return x.gateFn(t)
 }
 
-// setRouteHeaders 把去了哪、等了多久告诉客户端。
+// wanted 说这次要的里面有没有 t。
+func (x *exchange) wanted(t *state.Target) bool {
+	if x.lookingFor == anyCandidate {
+		return true
+	}
+	last := x.tried[len(x.tried)-1].ID == t.ID
+	if x.lookingFor == sameAgain || last {
+		return last && x.lookingFor != another
+	}
+	return !slices.ContainsFunc(x.tried, func(old *state.Target) bool { return old.ID == t.ID })
+}
+
+// Take 实现 admit.Candidates：许可是等来的，由 admission 挑了 t。
+func (x *exchange) Take(t *state.Target) { x.pass = x.gw.router.Take(t) }
+
+// setRouteHeaders 把去了哪、等了多久、限额还剩多少告诉客户端。
 func (x *exchange) setRouteHeaders() {
 	h := x.w.Header()
 	if x.server != nil {
 		x.values[1] = x.server.Name
 		h["X-Vega-Server"] = x.values[1:2:2]
 	}
-	x.values[2] = strconv.FormatInt(x.queued.Milliseconds(), 10)
-	h["X-Vega-Queue-Wait-Ms"] = x.values[2:3:3]
+	x.setQueueHeaders(h)
+	x.setLimitHeaders(h)
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/vega-gateway/vega/dataplane/internal/proxy"
 	"github.com/vega-gateway/vega/dataplane/internal/route"
 	usagev1 "github.com/vega-gateway/vega/proto/gen/go/vega/usage/v1"
+	"github.com/vega-gateway/vega/proto/schedule"
 	"github.com/vega-gateway/vega/proto/vegaerr"
 )
 
@@ -45,6 +46,11 @@ func (x *exchange) judge() bool {
 }
 
 func (x *exchange) judgeFailure(f *proxy.Failure) {
+	if f.Sent {
+		x.permit.Abort()
+	} else {
+		x.permit.Settle(schedule.Cost{}, true) // 什么也没有送到：一个 token 也没有花
+	}
 	switch f.Kind {
 	case proxy.Canceled:
 		x.final = vegaerr.Wrap(f, vegaerr.Canceled, "", "the client went away")
@@ -127,39 +133,44 @@ func (x *exchange) next() bool {
 func (x *exchange) seek() bool {
 	switch x.after {
 	case withoutUsage:
-		return x.tries < maxTries && (x.admit(sameAgain) == nil || x.admitLater())
+		return x.tries < maxTries && (x.admit(sameAgain, atOnce) == nil || x.admitLater(anyCandidate))
 	case whenUnpaused:
-		return x.tries < maxTries && (x.admit(another) == nil || x.admitLater())
+		return x.tries < maxTries && (x.admit(another, atOnce) == nil || x.admitLater(anyCandidate))
 	case elsewhereOnly:
-		return x.tries < x.allowance() && x.admit(another) == nil || x.fallBack()
+		return x.tries < x.allowance() && x.admitLater(another) || x.fallBack()
 	case elsewhere:
 		return x.tryElsewhere(0) || x.fallBack()
 	}
 	return x.tryElsewhere(x.gw.cfg.RetryDelay) || x.fallBack()
 }
 
+// tryElsewhere 去别的目标；此刻没有能去的，过 delay 再去同一个，一个模型里只此一次。
+// 要去的都满着就回到队里原来的位置等：许可已经还了，同一个也可能被别人占去。
 func (x *exchange) tryElsewhere(delay time.Duration) bool {
 	if x.tries >= x.allowance() {
 		return false
 	}
-	if x.admit(another) == nil {
+	if x.admit(another, atOnce) == nil {
 		return true
 	}
 	if x.again {
-		return false
+		return x.admitLater(another)
 	}
 	x.again = true
-	return (delay == 0 || x.sleep(delay)) && x.admit(sameAgain) == nil
+	return (delay == 0 || x.sleep(delay)) && x.admitLater(anotherOrSame)
 }
 
-// admitLater 带着原来的到达与期限等到有目标能去；等不到则交出上游的那个回答。
-// 等的当中钥匙、模型没了，以那个错误回答。
-func (x *exchange) admitLater() bool {
-	err := x.admit(anyCandidate)
-	if err != nil && vegaerr.CodeOf(err) != vegaerr.Exhausted {
+// admitLater 带着原来的入队时刻与期限等到有目标能去；等不到则交出上游的那个回答。
+// 等的当中钥匙、模型没了，以那个错误回答；等任何一个而一个也不剩了，也以那个错误回答。
+func (x *exchange) admitLater(w wish) bool {
+	err := x.admit(w, inLine)
+	switch {
+	case err == nil:
+		return true
+	case x.barred, vegaerr.CodeOf(err) == vegaerr.Canceled, w == anyCandidate && vegaerr.CodeOf(err) != vegaerr.Exhausted:
 		x.final = err
 	}
-	return err == nil
+	return false
 }
 
 // allowance 是这个模型可以用到第几次尝试；还有回退时留一次给它。
@@ -172,17 +183,17 @@ func (x *exchange) allowance() int {
 
 // enter 为点名的模型要第一张许可；它没有一个目标能服务时依次换成回退模型。
 func (x *exchange) enter() error {
-	err := x.admit(anyCandidate)
+	err := x.admit(anyCandidate, inLine)
 	for err != nil && vegaerr.As(err).Reason == "no_server_available" && len(x.fallbacks) > 0 {
 		x.popFallback()
-		err = x.admit(anyCandidate)
+		err = x.admit(anyCandidate, inLine)
 	}
 	return err
 }
 
 // fallBack 换到下一个回退模型；没有、尝试用完或它也不能服务返回 false。
 func (x *exchange) fallBack() bool {
-	if len(x.fallbacks) == 0 || x.tries >= maxTries {
+	if x.barred || len(x.fallbacks) == 0 || x.tries >= maxTries {
 		return false
 	}
 	x.popFallback()

@@ -23,14 +23,22 @@ type flow struct {
 	close func()
 }
 
-// openFlow 接好一条流。压缩的流在客户端不收或要剥用量块时解开，否则原样过去、旁路解一份。
+var errUndecodable = errors.New("the encoding is unknown and the head was sent without it")
+
+// openFlow 接好一条流。压缩的流在客户端不收、要剥用量块或头已经写出时解开，否则原样过去、旁路解一份。
 func (x *exchange) openFlow() (*flow, error) {
 	f := &flow{src: x.live, meter: x.gw.streams.Get(x.ep.Stream, x.injected), close: func() {}}
 	encoding := x.live.Header.Get("Content-Encoding")
-	if !meter.Encoded(encoding) || !meter.Decodable(encoding) {
+	if !meter.Encoded(encoding) {
 		return f, nil
 	}
-	if !x.injected && meter.Accepts(x.r.Header.Get("Accept-Encoding"), encoding) {
+	if !meter.Decodable(encoding) {
+		if x.early {
+			return nil, errUndecodable
+		}
+		return f, nil
+	}
+	if !x.injected && !x.early && meter.Accepts(x.r.Header.Get("Accept-Encoding"), encoding) {
 		f.tap, _ = meter.NewTap(encoding, meter.Limits{}, func(p []byte) { f.meter.Feed(p) })
 		f.close = f.tap.Close
 		return f, nil
@@ -89,6 +97,7 @@ func (x *exchange) pump(f *flow) error {
 		if n > 0 {
 			x.sawByte()
 			out := f.feed(room[:n])
+			x.flowing(f.meter)
 			if f.meter.TerminalSeen() && !x.closed {
 				x.measuredStream(f.meter.Verdict(), true)
 				x.completed(http.StatusOK, outcomeOf(f.meter.Verdict()))
@@ -113,7 +122,7 @@ func (x *exchange) relay(p []byte) bool {
 	if len(p) == 0 {
 		return !x.gone
 	}
-	if !x.committed && !x.gone {
+	if !x.begun() && !x.gone {
 		x.commit(http.StatusOK, -1)
 	}
 	return x.write(p) && x.flush()
@@ -130,7 +139,7 @@ func (x *exchange) endOfStream(f *flow) error {
 		x.completed(http.StatusOK, outcomeOf(v))
 	}
 	x.relay(rest)
-	if !x.committed && !x.gone {
+	if !x.begun() && !x.gone {
 		x.commit(http.StatusOK, -1)
 	}
 	return nil
@@ -144,10 +153,22 @@ func (x *exchange) cutOff(f *flow, why *proxy.Failure) error {
 // cutOffWith 把收到的都交出去，再让连接异常结束；一个字节也没有交出时答错误更清楚。
 func (x *exchange) cutOffWith(rest []byte, v meter.Verdict, why *proxy.Failure) error {
 	x.measuredStream(v, false)
-	if x.committed {
+	if x.begun() {
 		x.relay(rest)
 	}
 	return x.broken(why)
+}
+
+// flowStep 是流出多少 token 才向许可报告一次。
+const flowStep = 256
+
+// flowing 让比预计长的流早些记上账。上游没有边走边报的，一个事件当一个 token。
+func (x *exchange) flowing(m *meter.Stream) {
+	v := m.Verdict()
+	if n := max(v.Usage.Completion.Value, v.Events); n-x.flowed >= flowStep {
+		x.flowed = n
+		x.permit.Progress(n)
+	}
 }
 
 func (x *exchange) measuredStream(v meter.Verdict, complete bool) {

@@ -109,14 +109,18 @@ func (x *exchange) completedPassage(p *passage) {
 		usage, found := meter.JSON(x.ep.Kind, p.copy.b)
 		x.measured(usage, found, true)
 	}
-	o := usagev1.Outcome_OUTCOME_OK
-	switch status := x.live.Status; {
+	x.completed(x.live.Status, outcomeOfStatus(x.live.Status))
+}
+
+// outcomeOfStatus 是上游完整地答了 status 的结局。
+func outcomeOfStatus(status int) usagev1.Outcome {
+	switch {
 	case status >= http.StatusInternalServerError:
-		o = usagev1.Outcome_OUTCOME_UPSTREAM_ERROR
+		return usagev1.Outcome_OUTCOME_UPSTREAM_ERROR
 	case status == http.StatusTooManyRequests:
-		o = usagev1.Outcome_OUTCOME_LIMITED
+		return usagev1.Outcome_OUTCOME_LIMITED
 	case status >= http.StatusBadRequest:
-		o = usagev1.Outcome_OUTCOME_CLIENT_ERROR
+		return usagev1.Outcome_OUTCOME_CLIENT_ERROR
 	}
-	x.completed(x.live.Status, o)
+	return usagev1.Outcome_OUTCOME_OK
 }

@@ -298,7 +298,6 @@ func TestRetry_SwapWakesARequestThatWaitsForAPausedTarget(t *testing.T) {
 	paused := upstream(t, upstreamtest.Config{Default: upstreamtest.Behavior{Status: 429, RetryAfterMS: "20000"}})
 	ready := upstream(t, upstreamtest.Config{})
 	n := start(t, newSnap().server("s1", paused.URL()+"/v1").model("m", "s1").compile(t))
-	n.holder.After(n.gateway.Reconfigured)
 	begin := time.Now()
 	done := make(chan answer, 1)
 	go func() { done <- n.chat(ask) }()

@@ -15,16 +15,17 @@ type Answer struct {
 	Header http.Header
 	Length int64 // 体的字节数，-1 即不知道
 
-	body   io.ReadCloser
-	ctx    context.Context
-	cancel context.CancelCauseFunc
-	watch  watch
-	trace  httptrace.ClientTrace
-	handed mark
-	wrote  atomic.Bool // HTTP/2：头已写出
-	multi  bool        // HTTP/2
-	source Source
-	room   requestRoom
+	body    io.ReadCloser
+	ctx     context.Context
+	cancel  context.CancelCauseFunc
+	watch   watch
+	trace   httptrace.ClientTrace
+	handed  mark
+	wrote   atomic.Bool // HTTP/2：头已写出
+	multi   bool        // HTTP/2
+	source  Source
+	startBy time.Time
+	room    requestRoom
 }
 
 // Do 发出一次调用，等到应答的头。ctx 结束即取消上游。
@@ -33,7 +34,7 @@ func (p *Pool) Do(ctx context.Context, c *Call) (*Answer, *Failure) {
 	if err != nil {
 		return nil, &Failure{Kind: Connect, cause: err}
 	}
-	a := &Answer{source: c.Body}
+	a := &Answer{source: c.Body, startBy: c.StartBy}
 	a.ctx, a.cancel = context.WithCancelCause(ctx)
 	a.watch.begin(c.Server, a.cancel)
 	a.trace.GotConn = a.gotConn
@@ -56,10 +57,23 @@ func (p *Pool) Do(ctx context.Context, c *Call) (*Answer, *Failure) {
 func (a *Answer) gotConn(info httptrace.GotConnInfo) {
 	// 先认 HTTP/2：它的连接是共用的，别的流正卡在写上时 markOf 会等着那把锁，超时与取消都叫不醒。
 	if a.multi = negotiatedH2(info.Conn); a.multi {
+		a.late()
 		return
 	}
 	a.handed = markOf(info.Conn, info.Reused)
 	a.multi = a.handed.conn == nil
+	if a.late() {
+		a.handed.shutWrites()
+	}
+}
+
+// late 说拿到连接已经太晚：许可里的速率单位过了寿命。取消之后 Transport 不再换连接重来。
+func (a *Answer) late() bool {
+	if a.startBy.IsZero() || time.Now().Before(a.startBy) {
+		return false
+	}
+	a.cancel(errLate)
+	return true
 }
 
 // wroteRequest 在 Transport 写完（或写坏）请求之后归还借出的那一份体。

@@ -23,12 +23,16 @@ type countedConn struct {
 	fin   bool  // 对方先关了（FIN）
 	reset bool  // 对方发了 RST，没有先 FIN
 	acked int64 // 对方先关时已确认的字节数
+	shut  bool  // 来得太晚，不许再写
 }
 
 // Write 在锁里写：看数的人要等这一次写完。
 func (c *countedConn) Write(p []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.shut {
+		return 0, errLate
+	}
 	n, err := c.Conn.Write(p)
 	c.wrote += int64(n)
 	if n > 0 && len(p) >= minRequest {
@@ -77,6 +81,15 @@ func markOf(conn net.Conn, reused bool) mark {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return mark{conn: c, parts: c.parts, wrote: c.wrote, reused: reused}
+}
+
+// shutWrites 使此后的写都失败：取消只是叫 Transport 停下，它的写协程可能已经在写。
+func (m mark) shutWrites() {
+	if m.conn != nil {
+		m.conn.mu.Lock()
+		defer m.conn.mu.Unlock()
+		m.conn.shut = true
+	}
 }
 
 // unwrap 从 TLS（可能套着到代理的 TLS）里找出我们拨的连接。

@@ -52,6 +52,7 @@ var (
 	errIdle      = errors.New("upstream went quiet")
 	errTotal     = errors.New("total time used up")
 	errFinished  = errors.New("attempt finished")
+	errLate      = errors.New("the connection came too late to use the permit")
 )
 
 // kindOf 认出取消的原因；不是我们的超时就是调用者取消。
@@ -63,6 +64,8 @@ func kindOf(cause error) Kind {
 		return Idle
 	case errors.Is(cause, errTotal):
 		return Total
+	case errors.Is(cause, errLate):
+		return Connect
 	}
 	return Canceled
 }

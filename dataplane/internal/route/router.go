@@ -111,6 +111,17 @@ func (r *Router) Choose(targets []*state.Target, judge Judge) (*state.Target, Pa
 	return t, r.issue(t, now)
 }
 
+// Take 为别处挑中的目标发一张 Pass：许可是等来的，挑选已经由准入的一方做了。
+// 目标在等的当中被摘出也照发：它去试一次，成败照记。
+func (r *Router) Take(t *state.Target) Pass {
+	if r.tracked.Load() == 0 {
+		return Pass{key: keyOf(t)}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.issue(t, r.now())
+}
+
 // Waitable 说目标里有没有值得等的：没停用、没摘出、judge 说它只是满着或暂停着。对每个这样的目标调用 yield。
 func (r *Router) Waitable(targets []*state.Target, judge Judge, yield func(*state.Target)) {
 	var room [16]ruleset.Verdict

@@ -220,3 +220,25 @@ func TestRetain_DropsWhatTheConfigurationNoLongerHas(t *testing.T) {
 		t.Fatalf("%v", got)
 	}
 }
+
+func TestTake_IssuesThePassOfATargetChosenElsewhere(t *testing.T) {
+	w := newWorld()
+	a := target("a", 0)
+	for range 5 {
+		p := w.router.Take(a)
+		w.router.Settle(&p, Failing, "down")
+	}
+	if len(w.router.Ejections()) != 1 {
+		t.Fatal("failures of taken targets do not count")
+	}
+	w.now = w.now.Add(10 * time.Second) // 摘出期满：半开
+	probe, second := w.router.Take(a), w.router.Take(a)
+	if !probe.probe || second.probe || !second.trial {
+		t.Fatalf("probe %+v, second %+v: exactly one probes", probe, second)
+	}
+	w.router.Settle(&second, Neutral, "")
+	w.router.Settle(&probe, Healthy, "")
+	if len(w.router.Ejections()) != 0 {
+		t.Fatal("a good probe does not bring the target back")
+	}
+}

@@ -1,0 +1,72 @@
+package app
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"go.uber.org/zap"
+	"google.golang.org/protobuf/proto"
+
+	admissionv1 "github.com/vega-gateway/vega/proto/gen/go/vega/admission/v1"
+
+	"github.com/vega-gateway/vega/dataplane/internal/share"
+)
+
+func TestStart_OneDataPlanePerDataDir(t *testing.T) {
+	dir := t.TempDir()
+	first := launch(t, testConfig("127.0.0.1:1", dir))
+	err := Run(t.Context(), testConfig("127.0.0.1:1", dir), "test")
+	if err == nil || !strings.HasPrefix(err.Error(), "VEGA_DATA_DIR: "+dir+" is in use") {
+		t.Fatalf("a second one on the same directory: %v", err)
+	}
+	if err := first.end(); err != nil {
+		t.Fatal(err)
+	}
+	again := launch(t, testConfig("127.0.0.1:1", dir)) // 放开了
+	if again.NodeID() != first.NodeID() || again.epoch <= first.epoch {
+		t.Errorf("node %q epoch %d, then node %q epoch %d", first.NodeID(), first.epoch, again.NodeID(), again.epoch)
+	}
+}
+
+func TestNextEpoch_GrowsThoughTheClockWentBack(t *testing.T) {
+	dir := t.TempDir()
+	const ahead = "9000000000000000000"
+	if err := os.WriteFile(filepath.Join(dir, epochFile), []byte(ahead+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := nextEpoch(dir, zap.NewNop()); got != 9000000000000000001 {
+		t.Errorf("got %d", got)
+	}
+	if got := nextEpoch(dir, zap.NewNop()); got != 9000000000000000002 {
+		t.Errorf("got %d", got)
+	}
+	if err := os.WriteFile(filepath.Join(dir, epochFile), []byte("nonsense"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if nextEpoch(dir, zap.NewNop()) == 0 || nextEpoch("", zap.NewNop()) == 0 {
+		t.Error("no epoch")
+	}
+}
+
+func TestKeptShare_NeverConfirmsWhatADamagedOrReadOnlyDirectoryWouldForget(t *testing.T) {
+	dir := t.TempDir()
+	saved := &admissionv1.Share{Version: 7}
+	file := share.New(dir, "node-1")
+	if err := file.Save(saved); err != nil {
+		t.Fatal(err)
+	}
+	a := &App{node: "node-1", log: zap.NewNop(), cfg: Config{DataDir: dir}}
+	if stored, save := a.keptShare(); !proto.Equal(stored, saved) || save == nil {
+		t.Errorf("an unwritable directory with an old share: %v, save %t", stored, save != nil)
+	}
+	a.dataDir.path, a.node = dir, "node-2"
+	if stored, save := a.keptShare(); stored != nil || save == nil {
+		t.Errorf("another node's share: %v, save %t", stored, save != nil)
+	}
+	a.cfg.DataDir, a.dataDir.path = filepath.Join(dir, "share", "below-a-file"), ""
+	if stored, save := a.keptShare(); stored != nil || save != nil {
+		t.Errorf("no directory at all: %v, save %t", stored, save != nil)
+	}
+}
