@@ -1,9 +1,10 @@
 package schedule
 
 import (
-	"github.com/vega-gateway/vega/proto/ruleset"
 	"slices"
 	"time"
+
+	"github.com/vega-gateway/vega/proto/ruleset"
 )
 
 // Arrive 让 w 站进它每个候选 server 的队。每个候选 server 的队都到了上限则拒绝（true，没有入队）；

@@ -17,13 +17,11 @@ type simMeter struct {
 	late                                                          time.Duration
 
 	usable, idle float64 // 单位 × 采样：可用的，与有人在等却闲着的
-	held         float64 // 其中闲在别的节点手里的
 	since        []int64 // 各 server 从哪个扰动的尽头起还没恢复；0 即没有在量
 	cause        string  // 是什么的尽头
 	ticks        int
 	settled      []simSettled
 	paused       []int64
-	waiters      []int64
 	healthy      []*simNode
 	wasHealthy   [simNodes]bool
 }

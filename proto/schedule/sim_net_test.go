@@ -1,8 +1,9 @@
 package schedule
 
 import (
-	admissionv1 "github.com/vega-gateway/vega/proto/gen/go/vega/admission/v1"
 	"google.golang.org/protobuf/proto"
+
+	admissionv1 "github.com/vega-gateway/vega/proto/gen/go/vega/admission/v1"
 )
 
 // simNet 是节点与控制面之间的网络：两个方向各自延迟、丢失、重复、乱序。

@@ -3,9 +3,10 @@ package schedule
 import (
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	admissionv1 "github.com/vega-gateway/vega/proto/gen/go/vega/admission/v1"
 	"github.com/vega-gateway/vega/proto/ruleset"
-	"google.golang.org/protobuf/proto"
 )
 
 // simNode 是一个数据面进程与它的盘；做的正是 Holder 的宿主该做的事。
