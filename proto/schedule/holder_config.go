@@ -264,6 +264,9 @@ func (h *Holder) Place(now Time, w *Waiter) Place {
 	return h.core.Place(now, w)
 }
 
+// Entered 是授予者收下它时说的位置：所有节点的队合起来数。没有递出去、或还没有回音是 0。
+func (h *Holder) Entered(w *Waiter) int64 { return w.held.entered }
+
 // noShareAfter 是断开多久之后，手上没有份额的请求不再等授予者回来。
 const noShareAfter = 3 * time.Second
 

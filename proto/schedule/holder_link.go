@@ -224,6 +224,9 @@ func (h *Holder) take(now Time, r *admissionv1.AdmitResponse) {
 		if w := h.waiters[e.GetWaiterId()]; w != nil {
 			w.held.place = Place{Position: e.GetPosition(), Wait: time.Duration(e.GetWaitUs()) * time.Microsecond}
 			w.held.appLimited = e.GetAppLimited()
+			if w.held.entered == 0 {
+				w.held.entered = e.GetPosition()
+			}
 		}
 	}
 	for _, l := range r.GetLevels() {

@@ -29,7 +29,8 @@ type Waiter struct {
 type waiterState struct {
 	asked      bool // 已经递给授予者
 	place      Place
-	appLimited bool // 挡住它的是 app 自己的限额
+	entered    int64 // 授予者第一次说的位置，0 即还没有说过
+	appLimited bool  // 挡住它的是 app 自己的限额
 }
 
 // Permit 准许去一个目标；零值没有许可。不可复制。

@@ -50,7 +50,7 @@ func (g *Gate) wait(ctx context.Context, ask *Ask, p *Permit, w *waiter) error {
 			continue
 		}
 		var why outcome
-		why, look = g.outcomeOf(w)
+		why, look = g.outcomeOf(w, p)
 		switch why {
 		case granted:
 			return g.take(ask, p, w)
@@ -73,6 +73,9 @@ func (g *Gate) join(ask *Ask, p *Permit, w *waiter) error {
 	w.Request, w.permit, w.Permit, w.Tag, w.bytes = p.permit.Request, p, &p.permit, w, ask.Bytes
 	g.step(schedule.Ticked{}) // 有没有份额，要状态机的时间走到此刻才说得准
 	w.targets, w.Candidates = g.gather(ask.Candidates, w, w.Candidates[:0])
+	if nobodyWaits(w.targets) {
+		ask.Deadline = time.Time{}
+	}
 	if err := g.worthWaiting(ask, w); err != nil {
 		return err
 	}
@@ -90,9 +93,14 @@ func (g *Gate) join(ask *Ask, p *Permit, w *waiter) error {
 	case w.outcome == refused:
 		return g.errRefused(w.refusal)
 	case w.outcome == pending && p.Position == 0 && !ask.Deadline.IsZero():
-		p.Position = g.placeOf(w).Position
+		p.Position, w.entering = g.placeOf(w).Position, true
 	}
 	return nil
+}
+
+// nobodyWaits 说每个目标的 server 都写明了 max_waiting 为 0：此刻不能开始的当即拒绝，如同客户端说了不等。
+func nobodyWaits(list []*state.Target) bool {
+	return len(list) > 0 && !slices.ContainsFunc(list, func(t *state.Target) bool { return t.Server.MaxWaiting > 0 })
 }
 
 // gather 给出此刻值得等的目标，与接在 list 之后的候选，一一对应。须持锁。
@@ -141,9 +149,13 @@ func (g *Gate) events(ask *Ask, w *waiter) (due <-chan time.Time, stop func()) {
 	return t.C, t.Stop
 }
 
-func (g *Gate) outcomeOf(w *waiter) (why outcome, look bool) {
+// outcomeOf 给出结局；有了结局，开始等时的位置以授予者说的为准：本节点只看得见自己的队。
+func (g *Gate) outcomeOf(w *waiter, p *Permit) (why outcome, look bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if at := g.holder.Entered(&w.Waiter); w.entering && w.outcome != pending && at > 0 {
+		p.Position = at
+	}
 	look, w.look = w.look, false
 	return w.outcome, look
 }

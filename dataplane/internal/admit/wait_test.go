@@ -369,3 +369,57 @@ func TestAcquire_NamesAreResolvedAgainAfterTheWait(t *testing.T) {
 		idle(t, g)
 	})
 }
+
+func TestAcquire_PositionCountsTheQueuesOfEveryNode(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st := compile(t, 1, []*configv1.Server{server("a", concurrency(1))})
+		l := newLeader(specOf(st))
+		one, leaveOne := join(t, l, "one", st)
+		defer leaveOne()
+		two, leaveTwo := join(t, l, "two", st)
+		defer leaveTwo()
+		ask := Ask{Candidates: list{target(t, st, "a")}, Deadline: in(time.Minute)}
+		first := fill(t, one, ask)
+		var permits [3]Permit
+		var done [3]<-chan error
+		for i, g := range []*Gate{one, two, one} {
+			done[i] = acquire(t.Context(), g, ask, &permits[i])
+			time.Sleep(100 * time.Millisecond)
+		}
+		first.Release()
+		for i := range permits {
+			if err := <-done[i]; err != nil || permits[i].Position != int64(i)+1 {
+				t.Errorf("number %d: %v at %d", i+1, err, permits[i].Position)
+			}
+			permits[i].Release()
+		}
+	})
+}
+
+func TestAcquire_WhereNobodyMayWaitOnlyAFreeUnitIsGiven(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		nobody := func(s *configv1.Server) { s.Limits.MaxConcurrency, s.Queue.MaxWaiting = 1, 0 }
+		st := compile(t, 1, []*configv1.Server{server("a", nobody), server("b", concurrency(1))})
+		g, leave := join(t, newLeader(specOf(st)), "node", st)
+		defer leave()
+		a, b := target(t, st, "a"), target(t, st, "b")
+		ask := Ask{Candidates: list{a}, Deadline: in(time.Minute)}
+		time.Sleep(time.Second) // 连上授予者
+		first := fill(t, g, ask)
+		begin := time.Now()
+		var p Permit
+		if err := g.Acquire(t.Context(), ask, &p); reason(err) != queueFull || vegaerr.As(err).RetryAfter <= 0 || time.Since(begin) > glance {
+			t.Errorf("%v after %v", err, time.Since(begin))
+		}
+		onB := fill(t, g, Ask{Candidates: list{b}, Deadline: in(time.Minute)})
+		both := acquire(t.Context(), g, Ask{Candidates: list{a, b}, Deadline: in(time.Minute)}, &p)
+		time.Sleep(time.Second)
+		onB.Release()
+		if err := <-both; err != nil {
+			t.Errorf("a target of a server that lets it wait: %v", err)
+		}
+		p.Release()
+		first.Release()
+		idle(t, g)
+	})
+}

@@ -31,6 +31,8 @@ type waiter struct {
 	refusal schedule.Refusal
 	look    bool // 该看一眼候选了
 	wake    chan struct{}
+	// entering 说 Permit.Position 是这一次进队定的，不是重试带来的。
+	entering bool
 
 	before, after *waiter // 站着的人排成一圈
 }
