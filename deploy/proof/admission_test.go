@@ -14,9 +14,9 @@ import (
 // 名额不闲着，三个同时积压的应用按 1:2:3 分。
 func TestAdmission_Skew(t *testing.T) {
 	for _, c := range []skew{
-		{nodes: 4, limit: 20, service: 500 * time.Millisecond, requests: size(650, 2400)},
+		{nodes: 4, limit: 20, service: 500 * time.Millisecond, requests: size(650, 2800)},
 		// 小的一次缩短服务时间而不是减少请求：份额要有足够的个数才量得准。
-		{nodes: 8, limit: 2, service: time.Duration(size(200, 500)) * time.Millisecond, requests: size(260, 2600)},
+		{nodes: 8, limit: 2, service: time.Duration(size(200, 500)) * time.Millisecond, requests: size(260, 2800)},
 	} {
 		t.Run(fmt.Sprintf("limit %d over %d nodes", c.limit, c.nodes), c.run)
 	}
@@ -62,7 +62,7 @@ func (c skew) run(t *testing.T) {
 	settled()
 	m.close()
 	rows := f.rows(nil)
-	got := append(list, ahead.list...)
+	got := slices.Concat(list, ahead.list)
 	n := count(got)
 	used := m.mean(from, to.Add(-100*time.Millisecond)) / float64(c.limit)
 	shares, worst := split(rows, from, to)

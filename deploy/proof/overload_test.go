@@ -3,6 +3,8 @@ package proof
 import (
 	"math/rand/v2"
 	"net/http"
+	"os"
+	"runtime"
 	"testing"
 	"time"
 
@@ -40,7 +42,9 @@ func TestOverload(t *testing.T) {
 	time.Sleep(5 * time.Second) // 队长到估计的等待超过期限为止
 	from := time.Now()
 	strangers := f.strangers(over)
+	cores := f.cores()
 	goodput := f.goodput(d)
+	gateway, test := cores()
 	rss := make([]int64, nodes)
 	for i, p := range f.Dataplanes {
 		rss[i], _ = stack.RSS(p.PID()) // 只是印出来；别的系统上是 0
@@ -55,9 +59,9 @@ func TestOverload(t *testing.T) {
 		}
 	}
 	n := count(list)
-	figures("overload load=200%% limit=%d service=%s sent=%d served=%d refused=%d expired=%d cut_at_end=%d errors=%d capacity=%.2f/s goodput=%.2f/s ratio=%.4f refusal_p50=%s refusal_p99=%s unknown_key_p99=%s upstream_max_inflight=%d rss_mb=%v",
+	figures("overload load=200%% limit=%d service=%s sent=%d served=%d refused=%d expired=%d cut_at_end=%d errors=%d capacity=%.2f/s goodput=%.2f/s ratio=%.4f refusal_p50=%s refusal_p99=%s unknown_key_p99=%s upstream_max_inflight=%d rss_mb=%v cores_gateway=%.2f cores_test=%.2f of=%d",
 		limit, service, len(list), n.ok, n.refused, n.expired, n.cut, n.broken+n.other, alone, goodput, goodput/alone,
-		short(quantile(refusals, .5)), short(quantile(refusals, .99)), short(quantile(machine, .99)), f.up.Stats().MaxInFlight, rss)
+		short(quantile(refusals, .5)), short(quantile(refusals, .99)), short(quantile(machine, .99)), f.up.Stats().MaxInFlight, rss, gateway, test, runtime.NumCPU())
 	if goodput < .98*alone {
 		t.Errorf("goodput %.2f/s is %.1f %% of the capacity alone", goodput, 100*goodput/alone)
 	}
@@ -77,6 +81,25 @@ func (f *fleet) goodput(d time.Duration) float64 {
 	before, began := f.up.Stats().Finished, time.Now()
 	time.Sleep(d)
 	return float64(f.up.Stats().Finished-before) / time.Since(began).Seconds()
+}
+
+// cores 从此刻起数 CPU；再叫一次，给出其间控制面与数据面、与测试自己（客户端和上游都在里面）各用了几个核。只是印出来，别的系统上是 0。
+func (f *fleet) cores() func() (gateway, test float64) {
+	read := func() (gateway, test time.Duration) {
+		for _, p := range append([]*stack.Process{f.Controlplane}, f.Dataplanes...) {
+			d, _ := stack.CPU(p.PID())
+			gateway += d
+		}
+		test, _ = stack.CPU(os.Getpid())
+		return gateway, test
+	}
+	began := time.Now()
+	gateway0, test0 := read()
+	return func() (float64, float64) {
+		gateway1, test1 := read()
+		took := time.Since(began).Seconds()
+		return (gateway1 - gateway0).Seconds() / took, (test1 - test0).Seconds() / took
+	}
 }
 
 // strangers 每 20 ms 以认不出的钥匙要一次，直到 over 关闭，给出各用了多久。
