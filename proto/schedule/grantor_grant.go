@@ -189,7 +189,11 @@ func (g *Grantor) recall(now Time, p Pool) {
 
 func (g *Grantor) estimate(now Time, w *Waiter) *admissionv1.Estimate {
 	at := g.core.Place(now, w)
-	return &admissionv1.Estimate{WaiterId: w.ID, Position: at.Position, WaitUs: at.Wait.Microseconds(), AppLimited: g.appLimits(now, w)}
+	wait := int64(-1) // 不可换算：负的纳秒数除以一千是 0，那是“不必等”
+	if at.Wait >= 0 {
+		wait = at.Wait.Microseconds()
+	}
+	return &admissionv1.Estimate{WaiterId: w.ID, Position: at.Position, WaitUs: wait, AppLimited: g.appLimits(now, w)}
 }
 
 // appLimits 说一个在等的请求是不是被它的 app 自己的限额挡着。

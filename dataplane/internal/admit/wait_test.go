@@ -93,7 +93,12 @@ func TestAcquire_SaysWhereItStands(t *testing.T) {
 		first := fill(t, g, ask)
 		begin := time.Now()
 		var at []time.Duration
-		ask.Waiting = func(schedule.Place) { at = append(at, time.Since(begin)) }
+		ask.Waiting = func(p schedule.Place) {
+			at = append(at, time.Since(begin))
+			if p.Position != 1 || p.Wait >= 0 {
+				t.Errorf("nothing has ended yet, so nobody knows how long: %+v", p)
+			}
+		}
 		var p Permit
 		done := acquire(t.Context(), g, ask, &p)
 		time.Sleep(12 * time.Second)
