@@ -49,10 +49,21 @@ func (a *authority) file() string { return a.write("ca.pem", []byte(a.pem)) }
 // issue 签一张服务器证书，写成文件。
 func (a *authority) issue(name string) (certFile, keyFile string) {
 	a.t.Helper()
+	return a.issueFor(name, x509.ExtKeyUsageServerAuth)
+}
+
+// issueClient 签一张客户端证书，写成文件。
+func (a *authority) issueClient(name string) (certFile, keyFile string) {
+	a.t.Helper()
+	return a.issueFor(name, x509.ExtKeyUsageClientAuth)
+}
+
+func (a *authority) issueFor(name string, use x509.ExtKeyUsage) (certFile, keyFile string) {
+	a.t.Helper()
 	key := a.newKey()
 	template := &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name},
 		DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, KeyUsage: x509.KeyUsageDigitalSignature,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}
+		ExtKeyUsage: []x509.ExtKeyUsage{use}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}
 	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, &key.PublicKey, a.key)
 	if err != nil {
 		a.t.Fatal(err)

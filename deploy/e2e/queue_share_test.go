@@ -12,6 +12,7 @@ import (
 // TestQueue_ARestartedNodeUsesItsStoredShare 让节点在控制面不在时重启：没有限额的 server 当即可用；有限额的，
 // 要等前一次运行留下的请求一定都结束了才用存下的份额，在此之前答 503 no_server_available，之后不超过份额。
 func TestQueue_ARestartedNodeUsesItsStoredShare(t *testing.T) {
+	t.Parallel()
 	const limit, total = 2, 1000
 	bounded, free := upstream(t, upstreamtest.Config{Default: upstreamtest.Behavior{Latency: 50 * time.Millisecond}}), upstream(t, upstreamtest.Config{})
 	r := start(t, stack.Options{Nodes: 1})

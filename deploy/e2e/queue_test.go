@@ -26,7 +26,7 @@ func TestQueue(t *testing.T) {
 		{"raising a limit admits at once, lowering cancels nothing", queueLive}, {"operators see who waits", queueSeen},
 		{"pauses are fleet-wide", queuePause}, {"applications have limits of their own", queueApp}, {"full queues answer at once", queueFull},
 		{"nobody waits where nobody may", queueNobody}, {"hanging up leaves the queue", queueHangup}, {"names are resolved again after a wait", queueRenewed},
-		{"words about the queue are checked", queueWords}, {"classes may be lowered, never raised", queueClasses},
+		{"metrics tell of every request once", queueMetrics}, {"words about the queue are checked", queueWords}, {"classes may be lowered, never raised", queueClasses},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			q.rig.t = t
@@ -35,11 +35,52 @@ func TestQueue(t *testing.T) {
 		})
 	}
 	q.rig.t = t
+	q.clean()
+}
+
+// clean 要求什么也没有留下：没有人在等，没有许可在外面，各处的账对得上。
+func (q *queueRig) clean() {
+	q.t.Helper()
+	for _, series := range []string{"vega_requests_waiting", "vega_permits_out", "vega_admission_leaked_permits"} {
+		eventually(q.t, 3*time.Second, series+" is 0 on every node", func() bool { return q.metric(series) == 0 })
+	}
+}
+
+// metric 是各数据面上以 series（名字，可以带着整组标签）开头的各行之和；一行也没有为 -1。
+func (q *queueRig) metric(series string) float64 {
+	q.t.Helper()
+	sum, found := 0.0, false
+	for i := range q.Dataplanes {
+		for line := range strings.Lines(get(q.t, q.OpsURL(i)+"/metrics").body) {
+			name, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
+			if name != series && !strings.HasPrefix(name, series+"{") {
+				continue
+			}
+			v, err := strconv.ParseFloat(value, 64)
+			if err != nil {
+				q.t.Fatal(err)
+			}
+			sum, found = sum+v, true
+		}
+	}
+	if !found {
+		return -1
+	}
+	return sum
 }
 
 type queueRig struct {
 	*rig
-	keys map[string]string
+	keys  map[string]string
+	https bool // 数据面的公开监听用 TLS
+}
+
+// base 是第 i 个数据面的入口。
+func (q *queueRig) base(i int) string {
+	if q.https {
+		return "https" + strings.TrimPrefix(q.APIURL(i), "http")
+	}
+	return q.APIURL(i)
 }
 
 // line 是一个情形的 server（名额 1 个）、模型与应用，三者同名；上游每收到一个 free 才放行一个。
@@ -93,6 +134,7 @@ type ask struct {
 	app    string
 	stream bool
 	header map[string]string
+	client *http.Client
 }
 
 // call 是一个已经发出的请求：head 是应答头到达之后，或出错。
@@ -111,9 +153,12 @@ func (l *line) send(a ask) *call {
 	if a.app == "" {
 		a.app = l.name
 	}
+	if a.client == nil {
+		a.client = http.DefaultClient
+	}
 	ctx, cancel := context.WithCancel(l.t.Context())
 	body := fmt.Sprintf(`{"model":%q,"stream":%t,"messages":[{"role":"user","content":"hi"}]}`, l.name, a.stream)
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, l.APIURL(a.node)+"/chat/completions", strings.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, l.base(a.node)+"/chat/completions", strings.NewReader(body))
 	if err != nil {
 		l.t.Fatal(err)
 	}
@@ -125,7 +170,7 @@ func (l *line) send(a ask) *call {
 	c := &call{headed: make(chan struct{}), began: time.Now(), hangUp: cancel}
 	go func() {
 		defer close(c.headed)
-		c.resp, c.err = http.DefaultClient.Do(req)
+		c.resp, c.err = a.client.Do(req)
 		c.took = time.Since(c.began)
 	}()
 	l.t.Cleanup(func() {
