@@ -102,3 +102,47 @@ func tokenWindow(t *testing.T, rows []row, limit int, began time.Time) {
 func each(*row) int { return 1 }
 
 func used(r *row) int { return r.Prompt + r.Completion }
+
+// TestRateWindow_Faults 在一直有人等的时候杀当任者再让它回来，又让控制面不在到各节点靠份额过活为止，再回来：
+// 新的一任不知道上一任给出去多少，节点不知道别的节点给出去多少，60 秒的窗口仍然一处也不超过。
+func TestRateWindow_Faults(t *testing.T) {
+	t.Parallel()
+	rates := []int{5, 60, 600}
+	f := newFleet(t, shape{nodes: 3, upstream: upstreamtest.Config{Script: script}}, func(f *fleet) doc {
+		servers, models := list{}, list{}
+		for _, l := range rates {
+			name := fmt.Sprint("rpm-", l)
+			servers = append(servers, f.server(name, doc{"limits": doc{"requests_per_minute": l}, "queue": doc{"timeout_ms": 600_000}, "timeouts": doc{"total_ms": 2000}}))
+			models = append(models, target(name, name))
+		}
+		return doc{"servers": servers, "models": models, "apps": list{app("load", 1)}}
+	})
+	var crowds []*crowd
+	for _, l := range rates {
+		crowds = append(crowds, f.crowd(max(3, l/10), func(i int) aim { return aim{node: i % 3, app: "load", model: fmt.Sprint("rpm-", l)} }))
+	}
+	time.Sleep(15 * time.Second)
+	var away []time.Duration
+	for _, d := range []time.Duration{time.Second, time.Duration(size(25, 60)) * time.Second} {
+		gone := time.Now()
+		f.Controlplane.Kill()
+		time.Sleep(d)
+		if err := f.Controlplane.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		away = append(away, time.Since(gone))
+		time.Sleep(time.Duration(size(15, 70)) * time.Second)
+	}
+	for _, c := range crowds {
+		c.stop()
+	}
+	for _, l := range rates {
+		rows := f.rows(of(fmt.Sprint("rpm-", l)))
+		most := window(rows, time.Minute, each)
+		figures("rate-window-faults requests_per_minute=%d calls=%d window_60s_max=%d longest_gap=%s control_plane_away=%s,%s", l, len(rows), most,
+			short(gap(rows, rows[0].Start, rows[len(rows)-1].Start)), short(away[0]), short(away[1]))
+		if most > l {
+			t.Errorf("limit %d: %d calls within 60 s", l, most)
+		}
+	}
+}
