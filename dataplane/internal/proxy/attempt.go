@@ -15,17 +15,16 @@ type Answer struct {
 	Header http.Header
 	Length int64 // 体的字节数，-1 即不知道
 
-	body    io.ReadCloser
-	ctx     context.Context
-	cancel  context.CancelCauseFunc
-	watch   watch
-	trace   httptrace.ClientTrace
-	handed  mark
-	wrote   atomic.Bool // HTTP/2：头已写出
-	multi   bool        // HTTP/2
-	source  Source
-	startBy time.Time
-	room    requestRoom
+	body   io.ReadCloser
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	watch  watch
+	trace  httptrace.ClientTrace
+	handed mark
+	wrote  atomic.Bool // HTTP/2：头已写出
+	multi  bool        // HTTP/2
+	source Source
+	room   requestRoom
 }
 
 // Do 发出一次调用，等到应答的头。ctx 结束即取消上游。
@@ -34,9 +33,9 @@ func (p *Pool) Do(ctx context.Context, c *Call) (*Answer, *Failure) {
 	if err != nil {
 		return nil, &Failure{Kind: Connect, cause: err}
 	}
-	a := &Answer{source: c.Body, startBy: c.StartBy}
+	a := &Answer{source: c.Body}
 	a.ctx, a.cancel = context.WithCancelCause(ctx)
-	a.watch.begin(c.Server, a.cancel)
+	a.watch.begin(c.Server, c.StartBy, a.cancel)
 	a.trace.GotConn = a.gotConn
 	if c.hasBody() {
 		a.trace.WroteRequest = a.wroteRequest
@@ -69,7 +68,7 @@ func (a *Answer) gotConn(info httptrace.GotConnInfo) {
 
 // late 说拿到连接已经太晚：许可里的速率单位过了寿命。取消之后 Transport 不再换连接重来。
 func (a *Answer) late() bool {
-	if a.startBy.IsZero() || time.Now().Before(a.startBy) {
+	if a.watch.inTime() {
 		return false
 	}
 	a.cancel(errLate)
