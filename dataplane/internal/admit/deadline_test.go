@@ -113,7 +113,9 @@ func TestDeadlines(t *testing.T) {
 		stop := spin(c.busy)
 		late, bare, early := lateness(t, n, c.leader)
 		stop()
-		quantile := func(of []time.Duration, q float64) time.Duration { return of[min(int(q*n), n-1)].Round(10 * time.Microsecond) }
+		quantile := func(of []time.Duration, q float64) time.Duration {
+			return of[min(int(q*n), n-1)].Round(10 * time.Microsecond)
+		}
 		at := func(q float64) time.Duration { return quantile(late, q) }
 		floor := quantile(bare, .999)
 		fmt.Printf("figures: deadlines waiters=%d early=%d p50=%v p99=%v p999=%v max=%v bare_timer_p999=%v cpu=%q\n",
