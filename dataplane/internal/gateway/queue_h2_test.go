@@ -14,16 +14,16 @@ import (
 	configv1 "github.com/vega-gateway/vega/proto/gen/go/vega/config/v1"
 )
 
-// overHTTP2 使 n 的客户端从此走 HTTP/2：进程里的那样，在连接数上限之上，经 TLS 协商；clear 则是前面的代理会用的明文。
-func overHTTP2(t *testing.T, n *node, clear bool) {
+// overHTTP2 使 n 的客户端从此走 HTTP/2：进程里的那样，在连接数上限之上，经 TLS 协商；plain 则是前面的代理会用的明文。
+func overHTTP2(t *testing.T, n *node, plain bool) {
 	t.Helper()
 	var only http.Protocols
-	only.SetHTTP2(!clear)
-	only.SetUnencryptedHTTP2(clear)
+	only.SetHTTP2(!plain)
+	only.SetUnencryptedHTTP2(plain)
 	front := httptest.NewUnstartedServer(n.server.Handler)
 	front.Config = httpapi.Server(n.server.Handler)
 	front.Listener = httpapi.NewLimit(httpapi.LimitConfig{}, front.Listener)
-	if clear {
+	if plain {
 		front.Config.Protocols = &only
 		front.Start()
 	} else {
@@ -39,10 +39,10 @@ func overHTTP2(t *testing.T, n *node, clear bool) {
 // overBoth 在两种 HTTP/2 上各跑一遍 f。
 func overBoth(t *testing.T, f func(t *testing.T, b *busy), edit ...func(*configv1.Server)) {
 	t.Helper()
-	for name, clear := range map[string]bool{"TLS": false, "cleartext": true} {
+	for name, plain := range map[string]bool{"TLS": false, "cleartext": true} {
 		t.Run(name, func(t *testing.T) {
 			b := occupied(t, fine, edit...)
-			overHTTP2(t, b.node, clear)
+			overHTTP2(t, b.node, plain)
 			f(t, b)
 		})
 	}
