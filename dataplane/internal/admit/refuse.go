@@ -22,7 +22,7 @@ const (
 // worthWaiting 说 w 为什么不必等；nil 即值得。须持锁。
 func (g *Gate) worthWaiting(ask *Ask, w *waiter) error {
 	if len(w.targets) == 0 {
-		return errNoServer()
+		return g.errNoServer()
 	}
 	if err := g.noShare(w); err != nil {
 		return err
@@ -82,9 +82,9 @@ func (g *Gate) jitter(d time.Duration) time.Duration {
 	return time.Duration(float64(max(d, leastRetry)) * (0.8 + 0.4*g.deps.Random()))
 }
 
-func errNoServer() error {
+func (g *Gate) errNoServer() error {
 	return vegaerr.New(vegaerr.Unavailable, noServer,
-		"no server can take this request now: every target of the model is disabled or ejected; try again shortly").WithRetryAfter(time.Second)
+		"no server can take this request now: every target of the model is disabled or ejected; try again shortly").WithRetryAfter(g.jitter(leastRetry))
 }
 
 // errRefused 是一来就知道等不到的回答。
