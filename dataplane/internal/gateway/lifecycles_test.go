@@ -142,7 +142,7 @@ func (f *fates) unrest(ctx context.Context, n *node, r *rand.Rand, compile func(
 // TestLifecycles_ThroughTheRealRoadNothingLeaks 让许多请求走完真的路：客户端取消、排队到期、处理者在任何一步崩溃、
 // 上游复位或只答一半、准入的流断了又连。静下来之后，一张许可、一个协程、一笔账也不剩。
 func TestLifecycles_ThroughTheRealRoadNothingLeaks(t *testing.T) {
-	lives, seed := int64(20_000), rand.Uint64()
+	lives, seed := int64(10_000), rand.Uint64()
 	if os.Getenv("VEGA_PROOF") == "full" {
 		lives = 1_000_000
 	}

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptrace"
@@ -15,16 +16,17 @@ type Answer struct {
 	Header http.Header
 	Length int64 // 体的字节数，-1 即不知道
 
-	body   io.ReadCloser
-	ctx    context.Context
-	cancel context.CancelCauseFunc
-	watch  watch
-	trace  httptrace.ClientTrace
-	handed mark
-	wrote  atomic.Bool // HTTP/2：头已写出
-	multi  bool        // HTTP/2
-	source Source
-	room   requestRoom
+	body    io.ReadCloser
+	ctx     context.Context
+	cancel  context.CancelCauseFunc
+	watch   watch
+	trace   httptrace.ClientTrace
+	handed  mark
+	wrote   atomic.Bool // HTTP/2：头已写出
+	multi   bool        // HTTP/2
+	source  Source
+	startBy time.Time
+	room    requestRoom
 }
 
 // Do 发出一次调用，等到应答的头。ctx 结束即取消上游。
@@ -33,7 +35,7 @@ func (p *Pool) Do(ctx context.Context, c *Call) (*Answer, *Failure) {
 	if err != nil {
 		return nil, &Failure{Kind: Connect, cause: err}
 	}
-	a := &Answer{source: c.Body}
+	a := &Answer{source: c.Body, startBy: c.StartBy}
 	a.ctx, a.cancel = context.WithCancelCause(ctx)
 	a.watch.begin(c.Server, c.StartBy, a.cancel)
 	a.trace.GotConn = a.gotConn
@@ -59,7 +61,7 @@ func (a *Answer) gotConn(info httptrace.GotConnInfo) {
 		a.late()
 		return
 	}
-	a.handed = markOf(info.Conn, info.Reused)
+	a.handed = markOf(info.Conn, info.Reused, a.startBy)
 	a.multi = a.handed.conn == nil
 	if a.late() {
 		a.handed.shutWrites()
@@ -106,6 +108,8 @@ func (a *Answer) roundTripFailure(err error) *Failure {
 		f.Kind = kindOf(context.Cause(a.ctx))
 	case f.Sent:
 		f.Kind = Broken
+	case errors.Is(err, errLate):
+		f.Kind = Late
 	default:
 		f.Kind = Connect
 	}

@@ -2,12 +2,14 @@ package proxy
 
 import (
 	"encoding/pem"
+	"errors"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -101,4 +103,34 @@ type heldConn struct {
 func (c *heldConn) Read(p []byte) (int, error) {
 	<-c.hold
 	return c.Conn.Read(p)
+}
+
+// TestWrite_TheFirstByteIsNeverLaterThanItMayBe 连接到手之后还可能被耽搁：写的那一刻再看一次钟，只看请求的第一次写。
+func TestWrite_TheFirstByteIsNeverLaterThanItMayBe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := net.Pipe()
+		defer near.Close()
+		defer far.Close()
+		go func() { _, _ = io.Copy(io.Discard, far) }()
+		c := &countedConn{Conn: near}
+		request := make([]byte, minRequest)
+		m := markOf(c, false, time.Now().Add(time.Second))
+		time.Sleep(999 * time.Millisecond)
+		if _, err := c.Write(request); err != nil || !m.sent() {
+			t.Errorf("in time: %v", err)
+		}
+		time.Sleep(time.Minute)
+		if _, err := c.Write(request); err != nil {
+			t.Errorf("the rest of a request that began in time: %v", err)
+		}
+		m = markOf(c, true, time.Now().Add(time.Second))
+		time.Sleep(time.Second)
+		if n, err := c.Write(request); n != 0 || !errors.Is(err, errLate) || m.sent() {
+			t.Errorf("late: %d bytes, %v", n, err)
+		}
+		markOf(c, true, time.Time{})
+		if _, err := c.Write(request); err != nil {
+			t.Errorf("without a bound: %v", err)
+		}
+	})
 }
