@@ -13,6 +13,15 @@ type Load struct{ InFlight, Waiting int64 }
 type load struct {
 	inFlight, waiting int64
 	recent            time.Duration // 最近一个等到头的等了多久；没有人在等即 0
+	moved             schedule.Time // 最近一次有人等到，或有人开始等的时刻
+}
+
+// newcomer 是现在来的一个大概要等多久：与最近等到头的一样久；许久没有人等到，就至少还要这么久。
+func (l *load) newcomer(now schedule.Time) time.Duration {
+	if l == nil || l.waiting == 0 {
+		return 0
+	}
+	return max(l.recent, now.Sub(l.moved))
 }
 
 func (g *Gate) load(server string) *load {

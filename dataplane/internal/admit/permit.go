@@ -1,6 +1,8 @@
 package admit
 
 import (
+	"time"
+
 	"github.com/vega-gateway/vega/dataplane/internal/state"
 	"github.com/vega-gateway/vega/proto/schedule"
 )
@@ -25,6 +27,14 @@ type Permit struct {
 	used     schedule.Cost
 	known    bool
 	aborted  bool
+}
+
+// StartBy 是请求的首个字节至迟何时写给上游：请求数的单位只活一秒。零值即不管。
+func (p *Permit) StartBy() time.Time {
+	if p.gate == nil || p.permit.StartBy == 0 {
+		return time.Time{}
+	}
+	return p.gate.origin.Add(time.Duration(p.permit.StartBy))
 }
 
 // Progress 报告至今流出了多少输出 token；便宜，攒够了才真的补记。

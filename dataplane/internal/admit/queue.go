@@ -177,7 +177,7 @@ func (g *Gate) review(ask *Ask, w *waiter) error {
 	g.count(w)
 	switch {
 	case len(fresh) == 0:
-		return errNoServer()
+		return g.errNoServer()
 	case !slices.Equal(w.Candidates, fresh):
 		g.step(schedule.Changed{Waiter: &w.Waiter, Candidates: slices.Clone(fresh)}) // 队里从此看着它
 	}

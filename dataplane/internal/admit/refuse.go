@@ -14,6 +14,7 @@ const (
 	rateLimited   = "rate_limit_exceeded"
 	noServer      = "no_server_available"
 	leastRetry    = time.Second
+	longestRetry  = time.Minute
 	fairShare     = 4  // 一个 app 至多占全部的几分之一
 	leastForAnApp = 64 // 但总站得下这么多
 )
@@ -21,7 +22,7 @@ const (
 // worthWaiting 说 w 为什么不必等；nil 即值得。须持锁。
 func (g *Gate) worthWaiting(ask *Ask, w *waiter) error {
 	if len(w.targets) == 0 {
-		return errNoServer()
+		return g.errNoServer()
 	}
 	if err := g.noShare(w); err != nil {
 		return err
@@ -66,16 +67,12 @@ func (g *Gate) noShare(w *waiter) error {
 		"the control plane is away and this node owns no share of the limits; try again shortly").WithRetryAfter(g.jitter(leastRetry))
 }
 
-// estimate 是现在来的一个请求大概要等多久：各候选里最近一个等到头的等了多久，取最短的，但不短于暂停。须持锁。
+// estimate 是现在来的一个请求大概要等多久：取各候选里最短的，但不短于暂停，也不长过 longestRetry。须持锁。
+// 它没有站进队里，授予者不知道有它，所以只看本节点上别人等了多久。
 func (g *Gate) estimate(w *waiter) time.Duration {
-	var best time.Duration
-	for i, t := range w.targets {
-		if l := g.servers[t.Server.Name]; i == 0 || l == nil || l.recent < best {
-			best = 0
-			if l != nil {
-				best = l.recent
-			}
-		}
+	best := longestRetry
+	for _, t := range w.targets {
+		best = min(best, g.servers[t.Server.Name].newcomer(g.now))
 	}
 	return max(best, g.pausedFor(w.targets))
 }
@@ -85,9 +82,9 @@ func (g *Gate) jitter(d time.Duration) time.Duration {
 	return time.Duration(float64(max(d, leastRetry)) * (0.8 + 0.4*g.deps.Random()))
 }
 
-func errNoServer() error {
+func (g *Gate) errNoServer() error {
 	return vegaerr.New(vegaerr.Unavailable, noServer,
-		"no server can take this request now: every target of the model is disabled or ejected; try again shortly").WithRetryAfter(time.Second)
+		"no server can take this request now: every target of the model is disabled or ejected; try again shortly").WithRetryAfter(g.jitter(leastRetry))
 }
 
 // errRefused 是一来就知道等不到的回答。

@@ -157,6 +157,58 @@ func TestAcquire_MemoryIsBounded(t *testing.T) {
 	})
 }
 
+func TestAcquire_RefusedForMemoryIsToldHowLongOthersWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st := compile(t, 1, []*configv1.Server{server("a", concurrency(1))})
+		g, leave := join(t, newLeader(specOf(st)), "node", st, func(c *Config, _ *Deps) { c.MaxWaiting = leastForAnApp })
+		defer leave()
+		ask := Ask{Candidates: list{target(t, st, "a")}, Deadline: in(time.Hour)}
+		first := fill(t, g, ask)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		var waiting []<-chan error
+		permits := make([]Permit, leastForAnApp)
+		for i := range permits {
+			waiting = append(waiting, acquire(ctx, g, ask, &permits[i]))
+			synctest.Wait()
+		}
+		told := func(about time.Duration) {
+			t.Helper()
+			least, most := time.Hour, time.Duration(0)
+			for range 50 {
+				var p Permit
+				err := g.Acquire(t.Context(), ask, &p)
+				if reason(err) != queueFull {
+					t.Fatal(err)
+				}
+				after := vegaerr.As(err).RetryAfter
+				least, most = min(least, after), max(most, after)
+			}
+			if least < about*8/10 || most > about*12/10 || least == most {
+				t.Errorf("told to come back after %v to %v, want %v ± 20 %%", least, most, about)
+			}
+		}
+		told(leastRetry) // 刚开始等，谁也不知道要多久
+		time.Sleep(20 * time.Second)
+		told(20 * time.Second) // 二十秒里没有人等到
+		first.Release()
+		if err := <-waiting[0]; err != nil {
+			t.Fatal(err)
+		}
+		waiting = append(waiting, acquire(ctx, g, ask, new(Permit))) // 补上空出来的一个位子
+		synctest.Wait()
+		told(20 * time.Second) // 最近等到的等了二十秒
+		time.Sleep(10 * time.Minute)
+		told(longestRetry)
+		cancel()
+		for _, done := range waiting[1:] {
+			<-done
+		}
+		permits[0].Release()
+		idle(t, g)
+	})
+}
+
 // fickle 在拿到许可之后才发现目标没有了。
 type fickle struct {
 	list

@@ -128,7 +128,9 @@ func (g *Gate) count(w *waiter) {
 		}
 		if !seen {
 			w.loads = append(w.loads, l)
-			l.waiting++
+			if l.waiting++; l.waiting == 1 {
+				l.moved = g.now
+			}
 		}
 	}
 }
@@ -156,7 +158,7 @@ func (g *Gate) granted(w *waiter) {
 		total = p.Target.Server.Total
 	}
 	l := g.load(p.permit.Server)
-	if l.waiting > 0 {
+	if l.moved = g.now; l.waiting > 0 {
 		l.recent = g.now.Sub(w.Arrived)
 	}
 	g.open(p, l, g.overdueAt(total))

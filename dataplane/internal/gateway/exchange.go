@@ -50,6 +50,7 @@ type exchange struct {
 	tries    int             // 用掉的尝试，含没到线上的
 	tried    []*state.Target // 这个模型里试过的
 	again    bool            // “同一个再来一次”用过了
+	dialing  time.Duration   // 连接来得太晚的那几次一共等了它多久
 	limited  bool            // 已经见过一次 429
 	after    step            // judge 定下的下一步
 	final    error           // 没有下一步时的回答；nil 则交出上游的

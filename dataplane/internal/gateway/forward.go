@@ -30,7 +30,7 @@ func (x *exchange) forward() {
 	x.propagate(header)
 	c := proxy.Call{
 		Server: t.Server, Method: x.r.Method, Path: x.rest, RawQuery: x.r.URL.RawQuery, Header: header,
-		RequestID: x.id + "-" + strconv.Itoa(number),
+		RequestID: x.id + "-" + strconv.Itoa(number), StartBy: x.permit.StartBy(),
 	}
 	if body != nil {
 		c.Body = body

@@ -143,6 +143,7 @@ type node struct {
 	client  *http.Client
 	server  *http.Server
 	gateway *gateway.Gateway
+	leader  *leader // nil 即没有
 }
 
 type logSink struct {

@@ -107,6 +107,26 @@ func (l *leader) drop(conn uint64) {
 	delete(l.conns, conn)
 }
 
+// cut 断开全部的流；授予者还在，节点会再来。
+func (l *leader) cut() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for conn := range l.conns {
+		l.drop(conn)
+		l.stepLocked(schedule.Closed{Conn: conn})
+	}
+}
+
+// held 是授予者账上还算在节点手里、或隔离着的在途单位。
+func (l *leader) held() (n int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, s := range l.g.View(l.now()).Servers {
+		n += s.InFlight + s.Quarantined
+	}
+	return n
+}
+
 func (l *leader) open() (uint64, <-chan *admissionv1.AdmitResponse) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -169,6 +189,7 @@ func startLed(t testing.TB, st *state.State) *node {
 			return grpc.NewClient(addr, grpc.WithTransportCredentials(insecure.NewCredentials()))
 		},
 	})
+	n.leader = l
 	n.holder.After(func(st *state.State) { l.configure(st); n.gateway.Reconfigured(st) })
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan struct{})

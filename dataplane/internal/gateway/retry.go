@@ -24,6 +24,7 @@ const (
 	elsewhereSlow             // 别的目标，否则同一个过 RetryDelay 再来一次
 	elsewhereOnly             // 只有别的目标
 	whenUnpaused              // 别的目标，否则等暂停过去再来一次
+	freshPermit               // 许可过期了，什么也没有送：按原来的意思再要一张
 	withoutUsage              // 同一个，不再索取用量
 )
 
@@ -51,6 +52,9 @@ func (x *exchange) judgeFailure(f *proxy.Failure) {
 	} else {
 		x.permit.Settle(schedule.Cost{}, true) // 什么也没有送到：一个 token 也没有花
 	}
+	if x.expired(f) {
+		return
+	}
 	switch f.Kind {
 	case proxy.Canceled:
 		x.final = vegaerr.Wrap(f, vegaerr.Canceled, "", "the client went away")
@@ -63,6 +67,23 @@ func (x *exchange) judgeFailure(f *proxy.Failure) {
 		x.final = vegaerr.Wrap(f, vegaerr.Unavailable, "upstream_error", "the upstream could not be reached or broke the connection; try again").FromUpstream()
 		x.closeAttempt(usagev1.Outcome_OUTCOME_UPSTREAM_ERROR, route.Failing, f.Kind.String())
 	}
+}
+
+// expired 认出连接来得比许可的寿命还晚的一次：不怪上游，也不算一次尝试，按要那张许可时的意思再要一张。
+// 一次次加起来等到了 connect_ms 就与连不上无异，不归这里管。
+func (x *exchange) expired(f *proxy.Failure) bool {
+	if f.Kind != proxy.Late || f.Sent {
+		return false
+	}
+	x.dialing += x.gw.now().Sub(x.call.start)
+	if x.dialing >= x.permit.Target.Server.Connect {
+		x.dialing = 0
+		return false
+	}
+	x.tries--
+	x.tried = x.tried[:len(x.tried)-1]
+	x.after = freshPermit
+	return true
 }
 
 // judgeRefusal 读完一个 4xx、5xx 的应答，按表决定。
@@ -132,6 +153,8 @@ func (x *exchange) next() bool {
 
 func (x *exchange) seek() bool {
 	switch x.after {
+	case freshPermit:
+		return x.askAgain()
 	case withoutUsage:
 		return x.tries < maxTries && (x.admit(sameAgain, atOnce) == nil || x.admitLater(anyCandidate))
 	case whenUnpaused:
@@ -143,6 +166,19 @@ func (x *exchange) seek() bool {
 	}
 	return x.tryElsewhere(x.gw.cfg.RetryDelay) || x.fallBack()
 }
+
+// askAgain 带着原来的入队时刻与期限再要一张许可；要不到就是这个请求的回答。
+func (x *exchange) askAgain() bool {
+	err := x.admit(x.lookingFor, inLine)
+	if err == nil {
+		return true
+	}
+	x.final = err
+	return unable(err) && x.fallBack()
+}
+
+// unable 说一个模型没有一个目标能服务：那是回退该管的，限额不是。
+func unable(err error) bool { return vegaerr.As(err).Reason == "no_server_available" }
 
 // tryElsewhere 去别的目标；此刻没有能去的，过 delay 再去同一个，一个模型里只此一次。
 // 要去的都满着就回到队里原来的位置等：许可已经还了，同一个也可能被别人占去。
@@ -184,7 +220,7 @@ func (x *exchange) allowance() int {
 // enter 为点名的模型要第一张许可；它没有一个目标能服务时依次换成回退模型。
 func (x *exchange) enter() error {
 	err := x.admit(anyCandidate, inLine)
-	for err != nil && vegaerr.As(err).Reason == "no_server_available" && len(x.fallbacks) > 0 {
+	for err != nil && unable(err) && len(x.fallbacks) > 0 {
 		x.popFallback()
 		err = x.admit(anyCandidate, inLine)
 	}

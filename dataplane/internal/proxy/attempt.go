@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptrace"
@@ -36,7 +37,7 @@ func (p *Pool) Do(ctx context.Context, c *Call) (*Answer, *Failure) {
 	}
 	a := &Answer{source: c.Body, startBy: c.StartBy}
 	a.ctx, a.cancel = context.WithCancelCause(ctx)
-	a.watch.begin(c.Server, a.cancel)
+	a.watch.begin(c.Server, c.StartBy, a.cancel)
 	a.trace.GotConn = a.gotConn
 	if c.hasBody() {
 		a.trace.WroteRequest = a.wroteRequest
@@ -60,7 +61,7 @@ func (a *Answer) gotConn(info httptrace.GotConnInfo) {
 		a.late()
 		return
 	}
-	a.handed = markOf(info.Conn, info.Reused)
+	a.handed = markOf(info.Conn, info.Reused, a.startBy)
 	a.multi = a.handed.conn == nil
 	if a.late() {
 		a.handed.shutWrites()
@@ -69,7 +70,7 @@ func (a *Answer) gotConn(info httptrace.GotConnInfo) {
 
 // late 说拿到连接已经太晚：许可里的速率单位过了寿命。取消之后 Transport 不再换连接重来。
 func (a *Answer) late() bool {
-	if a.startBy.IsZero() || time.Now().Before(a.startBy) {
+	if a.watch.inTime() {
 		return false
 	}
 	a.cancel(errLate)
@@ -107,6 +108,8 @@ func (a *Answer) roundTripFailure(err error) *Failure {
 		f.Kind = kindOf(context.Cause(a.ctx))
 	case f.Sent:
 		f.Kind = Broken
+	case errors.Is(err, errLate):
+		f.Kind = Late
 	default:
 		f.Kind = Connect
 	}

@@ -28,7 +28,7 @@ type Call struct {
 	Header    http.Header // 已过滤的客户端头；归 proxy 所有，会被加上服务器自己的头
 	Body      Source      // nil 即没有体
 	RequestID string      // 上游看见的 x-request-id，形如 "<id>-<n>"
-	// StartBy 是请求的首个字节至迟何时写出；到手的连接晚于它就不写，算 Connect 失败。零值即不管。
+	// StartBy 是请求的首个字节至迟何时写出；到那时还没有连接就不写，算 Late 失败，拨着的连接留给后来的。零值即不管。
 	StartBy time.Time
 }
 

@@ -7,6 +7,7 @@ import (
 	"net"
 	"sync"
 	"syscall"
+	"time"
 )
 
 // minRequest 以下的一次写不算请求：TLS 的 closeNotify 与 KeyUpdate 都在 31 字节以内，
@@ -24,13 +25,16 @@ type countedConn struct {
 	reset bool  // 对方发了 RST，没有先 FIN
 	acked int64 // 对方先关时已确认的字节数
 	shut  bool  // 来得太晚，不许再写
+
+	by   time.Time // 交到手之后的第一次写至迟何时；零值即不管
+	from int64     // 交到手时的 parts
 }
 
 // Write 在锁里写：看数的人要等这一次写完。
 func (c *countedConn) Write(p []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.shut {
+	if c.shut || c.late() {
 		return 0, errLate
 	}
 	n, err := c.Conn.Write(p)
@@ -42,6 +46,11 @@ func (c *countedConn) Write(p []byte) (int, error) {
 		c.closedByPeer()
 	}
 	return n, err
+}
+
+// late 说现在才开始写请求已经太晚：交到手之后，写的协程还可能被耽搁，进程也可能被冻住过。须持锁。
+func (c *countedConn) late() bool {
+	return !c.by.IsZero() && c.parts == c.from && !time.Now().Before(c.by)
 }
 
 // Read 在对方先关的那一刻记下它确认过多少。
@@ -73,13 +82,15 @@ type mark struct {
 	reused       bool
 }
 
-func markOf(conn net.Conn, reused bool) mark {
+// markOf 记下交到手那一刻的数，并定下请求至迟何时开始写。
+func markOf(conn net.Conn, reused bool, by time.Time) mark {
 	c := unwrap(conn)
 	if c == nil {
 		return mark{}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.by, c.from = by, c.parts
 	return mark{conn: c, parts: c.parts, wrote: c.wrote, reused: reused}
 }
 

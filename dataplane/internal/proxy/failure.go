@@ -13,11 +13,12 @@ const (
 	Total                     // 整次调用超过 total
 	Truncated                 // 应答体没有读完就断了
 	Canceled                  // 调用者先取消
+	Late                      // 到了 StartBy 还没有连接：不怪对方，一个字节也没有写
 )
 
 var kindNames = [...]string{
 	Connect: "connect", Broken: "broken", FirstByte: "first_byte_timeout", Idle: "idle_timeout",
-	Total: "total_timeout", Truncated: "truncated", Canceled: "canceled",
+	Total: "total_timeout", Truncated: "truncated", Canceled: "canceled", Late: "late",
 }
 
 // String 给出 snake_case 的名字，进日志与指标。
@@ -65,7 +66,7 @@ func kindOf(cause error) Kind {
 	case errors.Is(cause, errTotal):
 		return Total
 	case errors.Is(cause, errLate):
-		return Connect
+		return Late
 	}
 	return Canceled
 }

@@ -8,11 +8,15 @@ import (
 	"github.com/vega-gateway/vega/dataplane/internal/state"
 )
 
-// watch 用一个定时器看着一次尝试的三个期限；到期即以原因取消。0 的期限不看。
+// watch 用一个定时器看着一次尝试的几个期限；到期即以原因取消。0 的期限不看。
 //
 // 读的一方只写一个原子数，不碰定时器；定时器响时若还没有到期，自己续上。
 type watch struct {
 	firstByte, idle, total time.Duration
+
+	bound   bool          // 连接须在 startBy 之前到手
+	startBy time.Duration // 从 start 起
+	conn    atomic.Int32  // 见 awaited 等
 
 	start   time.Time
 	reading atomic.Int64 // 这次读从 start 起的纳秒数，0 即没有在读
@@ -22,10 +26,18 @@ type watch struct {
 	stopped atomic.Bool
 }
 
+// 连接到手没有；到手与太晚恰有一个先发生。
+const (
+	awaited int32 = iota
+	obtained
+	missed
+)
+
 // begin 开始计时；期限须在第一次 next 之前定好。
-func (w *watch) begin(s *state.Server, cancel context.CancelCauseFunc) {
+func (w *watch) begin(s *state.Server, startBy time.Time, cancel context.CancelCauseFunc) {
 	w.firstByte, w.idle, w.total = s.FirstByte, s.Idle, s.Total
 	w.start, w.cancel = time.Now(), cancel
+	w.bound, w.startBy = !startBy.IsZero(), startBy.Sub(w.start)
 	left, _ := w.next(0)
 	w.timer = time.AfterFunc(never, w.fire)
 	w.timer.Reset(left)
@@ -45,6 +57,9 @@ func (w *watch) next(now time.Duration) (left time.Duration, cause error) {
 	if w.total > 0 {
 		consider(w.total, errTotal)
 	}
+	if w.bound && w.conn.Load() == awaited {
+		consider(w.startBy, errLate)
+	}
 	switch since := time.Duration(w.reading.Load()); {
 	case !w.begun.Load():
 		if w.firstByte > 0 {
@@ -60,6 +75,9 @@ func (w *watch) next(now time.Duration) (left time.Duration, cause error) {
 
 func (w *watch) fire() {
 	left, cause := w.next(time.Since(w.start))
+	if cause == errLate && left <= 0 && !w.conn.CompareAndSwap(awaited, missed) { //nolint:errorlint // 就是这个值
+		left, cause = w.next(time.Since(w.start)) // 擦肩而过：连接刚好到手
+	}
 	if left <= 0 {
 		w.cancel(cause)
 		return
@@ -68,6 +86,17 @@ func (w *watch) fire() {
 	if w.stopped.Load() { // 与 stop 擦肩而过：不停掉它，整个尝试要被定时器留到期限
 		w.timer.Stop()
 	}
+}
+
+// inTime 记下连接到手了；晚于 startBy 则为假，那时不可再写。
+func (w *watch) inTime() bool {
+	if !w.bound {
+		return true
+	}
+	if time.Since(w.start) >= w.startBy {
+		return false
+	}
+	return w.conn.CompareAndSwap(awaited, obtained) || w.conn.Load() == obtained
 }
 
 // firstByteSeen 让 first_byte 不再作数。定时器定在 first_byte，idle 更短时才要提前。

@@ -9,7 +9,7 @@ import (
 
 func TestWatch_FiringWhileItStopsDoesNotArmTheTimerAgain(t *testing.T) {
 	var w watch
-	w.begin(&state.Server{FirstByte: time.Hour, Idle: time.Hour, Total: time.Hour}, func(error) {})
+	w.begin(&state.Server{FirstByte: time.Hour, Idle: time.Hour, Total: time.Hour}, time.Time{}, func(error) {})
 	w.stop()
 	w.fire() // 定时器响的那一刻，attempt 正好结束
 	if w.timer.Stop() {

@@ -827,10 +827,10 @@ type Server struct {
 
 	// Queue 等待队列
 	Queue *struct {
-		// MaxWaiting 最多多少请求同时等
+		// MaxWaiting 全部节点合计最多多少请求同时等；0 即谁也不等
 		MaxWaiting *int64 `json:"max_waiting,omitempty"`
 
-		// TimeoutMs 最多等多久，毫秒
+		// TimeoutMs 最多等多久，毫秒；0 即不等，此刻不能开始就拒绝
 		TimeoutMs *int64 `json:"timeout_ms,omitempty"`
 	} `json:"queue,omitempty"`
 
