@@ -4,7 +4,7 @@ package schedule
 // 以 -tags seeded 构建时由 VEGA_SEEDED_BUG 选一处，用来证明测试真的看得见它。
 //
 // 加一处：在 bugs*.go 里给它一个 bug 类型的常量，一句话说它错在哪、主要由哪个测试抓到，在出错的地方问 broken。
-// TestSeededBugs 自己读出这些常量，逐个要求有测试失败。
+// TestSeededBugs 自己读出这些常量与测试的名字，放进哪一处，就要求它名下的那个测试失败。
 type bug string
 
 // 池与队里的错误。每一处 TestCore_AgreesWithNaiveModel 都看得见；另写的是不靠对照也看得见它的测试。
