@@ -136,9 +136,6 @@ func (h *Holder) release(now Time, s *stock) {
 		}
 		return
 	}
-	if broken(bugReturnTwice) {
-		h.giveBack(now, s, 1)
-	}
 	h.surplus(now, s)
 }
 
@@ -178,6 +175,9 @@ func (h *Holder) giveBack(now Time, s *stock, n int64) {
 	h.resize(now, s)
 	f := h.frame()
 	f.Returns = append(f.Returns, &admissionv1.Amount{Pool: poolMessage(s.pool), Units: n})
+	if broken(bugReturnTwice) {
+		f.Returns = append(f.Returns, &admissionv1.Amount{Pool: poolMessage(s.pool), Units: n})
+	}
 }
 
 // claim 把没有垫着的在途都算进持有，并告诉授予者。

@@ -9,6 +9,7 @@ import "time"
 type link[F any] struct {
 	sent     uint64        // 发过的最大 seq
 	unacked  []parcel[F]   // seq 连号，最早的在前
+	due      Time          // 不晚于其中最早该重发的；0 即没有。每一步都要看，所以不逐个去数
 	rtt      time.Duration // 发出到确认的平均，只算没有重发过的
 	received uint64        // 按序交出的最大 seq
 	early    map[uint64]F
@@ -18,7 +19,7 @@ type parcel[F any] struct {
 	seq   uint64
 	frame F
 	first Time // 第一次发出的时刻
-	at    Time // 最近一次发出的时刻
+	due   Time // 到此还没有确认就再发
 	tries int
 }
 
@@ -40,7 +41,9 @@ func (l *link[F]) reset() { *l = link[F]{early: l.early}; clear(l.early) }
 // push 给一帧编号并留底。
 func (l *link[F]) push(now Time, f F) (seq uint64) {
 	l.sent++
-	l.unacked = append(l.unacked, parcel[F]{seq: l.sent, frame: f, first: now, at: now})
+	due := now.Add(l.wait(0))
+	l.unacked = append(l.unacked, parcel[F]{seq: l.sent, frame: f, first: now, due: due})
+	l.due = earliest(l.due, due)
 	return l.sent
 }
 
@@ -56,14 +59,14 @@ func (l *link[F]) acked(now Time, ack uint64) {
 	clear(l.unacked[:n])
 	l.unacked = l.unacked[n:]
 	if len(l.unacked) == 0 {
-		l.unacked = nil
+		l.unacked, l.due = nil, 0
 	}
 }
 
 // arrived 收下一帧，按序交给 take；seq 为 0 的空帧不经过这里。对面乱得离谱时 ok 为假。
 func (l *link[F]) arrived(seq uint64, f F, take func(F)) (ok bool) {
 	switch {
-	case seq <= l.received:
+	case seq <= l.received && !broken(bugFrameTwice):
 		return true
 	case seq > l.received+1:
 		if len(l.early) >= maxEarly {
@@ -75,7 +78,7 @@ func (l *link[F]) arrived(seq uint64, f F, take func(F)) (ok bool) {
 		l.early[seq] = f
 		return true
 	}
-	l.received = seq
+	l.received = max(l.received, seq)
 	take(f)
 	for len(l.early) > 0 {
 		next, found := l.early[l.received+1]
@@ -96,32 +99,25 @@ func (l *link[F]) wait(tries int) time.Duration {
 
 // overdue 把该重发的交给 send；太久没有确认时 ok 为假。
 func (l *link[F]) overdue(now Time, send func(F)) (ok bool) {
+	if l.due == 0 || now < l.due {
+		return len(l.unacked) < maxUnacked
+	}
+	l.due = 0
 	for i := range l.unacked {
 		p := &l.unacked[i]
-		if now.Sub(p.at) < l.wait(p.tries) {
-			continue
+		if now >= p.due {
+			if now.Sub(p.first) >= deadAfter {
+				l.due = p.due
+				return false
+			}
+			p.tries++
+			p.due = now.Add(l.wait(p.tries))
+			send(p.frame)
 		}
-		if now.Sub(p.first) >= deadAfter {
-			return false
-		}
-		p.tries++
-		p.at = now
-		send(p.frame)
+		l.due = earliest(l.due, p.due)
 	}
 	return len(l.unacked) < maxUnacked
 }
 
-// next 是最早该重发的时刻；没有则 0。
-func (l *link[F]) next() Time {
-	var at Time
-	for i := range l.unacked {
-		p := &l.unacked[i]
-		if t := p.at.Add(l.wait(p.tries)); at == 0 || t < at {
-			at = t
-		}
-		if i >= 16 { // 更早发出的总是在前，往后看不到早多少的了
-			break
-		}
-	}
-	return at
-}
+// next 是最早该看有没有要重发的时刻；没有则 0。
+func (l *link[F]) next() Time { return l.due }

@@ -78,7 +78,14 @@ func (p *pool) take(now Time, kind Kind, n int64) {
 		if n < 0 && broken(bugRefundLost) {
 			return
 		}
-		p.bucket.move(-n)
+		switch {
+		case kind != Requests:
+			p.bucket.move(-n)
+		case n < 0:
+			p.bucket.refund(-n)
+		default:
+			p.bucket.grant(n)
+		}
 		if broken(bugDebtForgiven) {
 			p.bucket.level = max(p.bucket.level, 0)
 		}

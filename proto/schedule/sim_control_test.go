@@ -224,6 +224,9 @@ func (r *simReplica) load(term uint64, first bool, deadline Time) {
 		r.armed, r.spun = 0, 0
 		w.limitsChanged()
 		w.meter.disturb("leader")
+		if !first {
+			w.hits.leaders++
+		}
 		r.step(Reconfigured{cfg.spec})
 		inc := r.inc
 		w.at(r.clock.when(deadline), func() { r.watch(inc, term) })

@@ -24,6 +24,7 @@ func (w *simWorld) strike() {
 	case 5, 6:
 		if n.alive && !n.frozen {
 			w.meter.disturb("freeze")
+			w.hits.freezes++
 			n.freeze(w.span(500*simMs, 20*simSec))
 		}
 	case 7:
@@ -40,6 +41,7 @@ func (w *simWorld) strike() {
 // partitionNode 断开一个节点：两个方向，或只断一个。
 func (w *simWorld) partitionNode(n *simNode) {
 	w.meter.disturb("partition")
+	w.hits.partitions++
 	ways := [][2]bool{{true, true}, {true, false}, {false, true}}[w.pick(3)]
 	n.cut = ways
 	d := w.span(simSec, 30*simSec)
@@ -54,6 +56,7 @@ func (w *simWorld) partitionLeader() {
 		return
 	}
 	w.meter.disturb("partition leader")
+	w.hits.partitions++
 	d := w.span(simSec, 30*simSec)
 	how := w.pick(4)
 	w.tracef("partition cp%d kind %d for %.3fs", r.i, how, float64(d)/1e9)
@@ -78,6 +81,7 @@ func (w *simWorld) killNode(n *simNode) {
 		return
 	}
 	w.meter.disturb("kill")
+	w.hits.kills++
 	n.kill()
 	w.after(w.span(100*simMs, 20*simSec), n.boot)
 }
@@ -105,6 +109,7 @@ func (w *simWorld) databaseAway(d int64, both bool) {
 		return
 	}
 	w.meter.disturb("database")
+	w.hits.outages++
 	w.tracef("database away for %.3fs both=%v", float64(d)/1e9, both)
 	w.db.away = true
 	w.after(d, func() { w.db.away = false; w.tracef("database back") })
@@ -124,6 +129,7 @@ func (w *simWorld) drain(n *simNode) {
 		return
 	}
 	w.meter.disturb("drain")
+	w.hits.drains++
 	w.tracef("%s drains", n.name)
 	n.leaving = true
 	for _, q := range slices.Clone(n.waiting) {
@@ -179,6 +185,7 @@ func (w *simWorld) changeLimits() {
 	w.configs = append(w.configs, next)
 	w.tracef("publish config %d: %s", spec.Revision, simSpec(spec))
 	w.meter.disturb("limits")
+	w.hits.limits++
 	w.publish()
 }
 

@@ -18,12 +18,15 @@ type simMeter struct {
 
 	usable, idle float64 // 单位 × 采样：可用的，与有人在等却闲着的
 	since        []int64 // 各 server 从哪个扰动的尽头起还没恢复；0 即没有在量
+	crowded      []bool  // 从那时起有没有过够格而在等的：没有就谈不上恢复
 	cause        string  // 是什么的尽头
-	ticks        int
-	settled      []simSettled
-	paused       []int64
-	healthy      []*simNode
-	wasHealthy   [simNodes]bool
+	// looked 是有当任者时看过的（server × 采样），judged 是其中有人在等、数进了利用率的。
+	looked, judged int64
+	ticks          int
+	settled        []simSettled
+	paused         []int64
+	healthy        []*simNode
+	wasHealthy     [simNodes]bool
 }
 
 // simSettled 是一个 server 在一次扰动之后多久恢复。
@@ -36,7 +39,7 @@ type simSettled struct {
 
 func (m *simMeter) init(w *simWorld) {
 	m.w = w
-	m.since, m.paused = make([]int64, w.plan.servers), make([]int64, w.plan.servers)
+	m.since, m.paused, m.crowded = make([]int64, w.plan.servers), make([]int64, w.plan.servers), make([]bool, w.plan.servers)
 }
 
 func (m *simMeter) pause(server int, until int64) { m.paused[server] = max(m.paused[server], until) }
@@ -49,7 +52,7 @@ func (m *simMeter) healed(cause string) {
 	m.cause = cause
 	m.w.tracef("healed: %s", cause)
 	for i := range m.since {
-		m.since[i] = max(m.w.now, 1)
+		m.since[i], m.crowded[i] = max(m.w.now, 1), false
 	}
 }
 
@@ -101,6 +104,9 @@ func (m *simMeter) sample() {
 	if w.ended || m.ticks%simAudit == 0 {
 		w.audit(r, m.healthy)
 	}
+	if !w.ended {
+		m.looked += int64(w.plan.servers)
+	}
 	if r.cut != [2]bool{} || w.ended || !m.agreed() {
 		for i := range m.since {
 			m.postpone(i)
@@ -145,6 +151,8 @@ func (m *simMeter) server(r *simReplica, i int) {
 		m.postpone(i)
 		return
 	}
+	m.crowded[i] = true
+	m.judged++
 	missing := max(0, min(usable-busy, eligible))
 	m.usable += float64(usable)
 	m.idle += float64(missing)
@@ -163,8 +171,11 @@ func (m *simMeter) postpone(i int) {
 	}
 }
 
-// back 是 server i 恢复了：有人在等而闲着的不到二十分之一。
+// back 是 server i 恢复了：有人在等而闲着的不到二十分之一。扰动之后没有人等过的不算，否则零会淹没真的那些。
 func (m *simMeter) back(i int) {
+	if m.since[i] > 0 && !m.crowded[i] {
+		m.since[i] = 0
+	}
 	if m.since[i] > 0 {
 		m.settled = append(m.settled, simSettled{m.w.now - m.since[i], m.w.now, m.w.seed, i, m.cause})
 		m.since[i] = 0

@@ -45,6 +45,8 @@ type simConn struct {
 	r        *simReplica
 	rinc     int
 	up, down bool // 节点一端、副本一端还开着
+	// 两个方向上发出的与送达的最大的次序，供数乱序。
+	sent, came [2]int64
 }
 
 // cut 说 n 与 r 之间此刻这个方向不通。
@@ -62,12 +64,24 @@ func simWay(up bool) int {
 // carry 送一帧：可能丢，可能到两次，各走各的延迟。
 func (w *simWorld) carry(c *simConn, up bool, deliver func()) {
 	if simCut(c.n, c.r, up) || w.chance(w.net.loss) {
+		w.hits.lost++
 		w.tracef("lost %s#%d up=%v", c.n.name, c.id, up)
 		return
 	}
-	w.after(w.latency(), deliver)
+	way := simWay(up)
+	c.sent[way]++
+	order := c.sent[way]
+	arrive := func() {
+		if order < c.came[way] {
+			w.hits.reordered++
+		}
+		c.came[way] = max(c.came[way], order)
+		deliver()
+	}
+	w.after(w.latency(), arrive)
 	if w.chance(w.net.dup) {
-		w.after(w.latency(), deliver)
+		w.hits.duplicated++
+		w.after(w.latency(), arrive)
 	}
 }
 

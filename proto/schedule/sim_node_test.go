@@ -397,6 +397,7 @@ func (n *simNode) arrive(q *simReq) {
 		n.w.meter.local++
 		n.begin(now, q, p, "local")
 		n.step(Started{p})
+		n.send(now, q.call)
 		return
 	}
 	none := true
@@ -483,5 +484,6 @@ func (n *simNode) admitted(now Time, x *Waiter) {
 	}
 	if q.settle(simRunning) {
 		n.begin(now, q, q.permit, "granted")
+		n.send(now, q.call)
 	}
 }

@@ -1,6 +1,8 @@
 package schedule
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"go/ast"
@@ -9,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strconv"
@@ -18,39 +21,53 @@ import (
 	"time"
 )
 
-// seededSuites 是依次拿来抓错误的：便宜的在前，抓到即止。
-var seededSuites = []struct {
-	name, run string
-	env       []string
-}{
-	{"core", "^TestCore|^TestBucket|^TestFair|^TestQueue|^TestPool|^TestEstimate|^TestDeadline|^TestRate", []string{"-rapid.checks=200"}},
-	{"protocol", "^TestHolder|^TestGrantor|^TestLink", nil},
-	{"TestHostsAgree", "^TestHostsAgree$", nil},
-	{"TestSimulation", "^TestSimulation$", nil},
+// seededBug 是一处起过名的错误，与它的注释里说主要由谁抓到的那个测试。
+type seededBug struct{ name, test string }
+
+// seededSuites 是名下的那个测试之外的各组：VEGA_PROOF=full 时也都走一遍，看还有谁看得见它。
+var seededSuites = []struct{ name, run string }{
+	{"protocol", "^TestHolder|^TestGrantor|^TestLink"},
+	{"core", "^TestCore|^TestBucket|^TestFair|^TestPool|^TestEstimate|^TestDeadline"},
+	{"hosts-agree", "^TestHostsAgree$"},
+	{"simulation", "^TestSimulation$"},
 }
 
-// TestSeededBugs 证明这些测试真的看得见错误：每次放进一处故意的错误（见 bug），就必须有一个测试失败。
-// 若没有一个失败，是测试瞎了，不是程序对了。
+// TestSeededBugs 证明这些测试真的看得见错误：每次放进一处故意的错误（见 bug），它名下的测试就必须失败，
+// 而不放的时候全都通过。若没有失败，是测试瞎了，不是程序对了。
 func TestSeededBugs(t *testing.T) {
-	if broken("") {
-		t.Fatal("run this without the seeded build tag")
-	}
 	bugs := seededBugs(t)
-	binary := filepath.Join(t.TempDir(), "seeded.test")
-	build := exec.Command("go", "test", "-c", "-tags", "seeded", "-o", binary, ".")
+	dir := t.TempDir()
+	binary := filepath.Join(dir, "seeded.test")
+	build := exec.CommandContext(t.Context(), "go", "test", "-c", "-race=false", "-tags", "seeded", "-o", binary, ".")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
-	if out, err := seededRun(binary, "", "^TestHostsAgree$|^TestSimulation$", "4", nil); err != nil {
-		t.Fatalf("the suites fail without any bug: %v\n%s", err, tail(out))
+	rest := seededSuites[:0]
+	if os.Getenv("VEGA_PROOF") == "full" {
+		rest = seededSuites
 	}
-	caught := make([]string, len(bugs))
+	var clean []string // 没有错误时，每个名下的测试都通过
+	for _, b := range bugs {
+		clean = append(clean, "^"+b.test+"$")
+	}
+	for _, s := range rest {
+		clean = append(clean, s.run)
+	}
+	if failed, out := seededRun(t.Context(), binary, "none", strings.Join(clean, "|")); failed != "" {
+		t.Fatalf("%s fails without any bug:\n%s", failed, out)
+	}
+	caught, also := make([]string, len(bugs)), make([][]string, len(bugs))
 	var wg sync.WaitGroup
 	next := make(chan int)
 	for range max(1, runtime.GOMAXPROCS(0)) {
 		wg.Go(func() {
 			for i := range next {
-				caught[i] = seededCatch(binary, bugs[i])
+				caught[i], _ = seededRun(t.Context(), binary, bugs[i].name, "^"+bugs[i].test+"$")
+				for _, s := range rest {
+					if failed, _ := seededRun(t.Context(), binary, bugs[i].name, s.run); failed != "" {
+						also[i] = append(also[i], s.name)
+					}
+				}
 			}
 		})
 	}
@@ -61,49 +78,53 @@ func TestSeededBugs(t *testing.T) {
 	wg.Wait()
 	n := 0
 	for i, b := range bugs {
-		if caught[i] == "" {
-			fmt.Printf("figures: seeded %s NOT CAUGHT\n", b)
-			t.Errorf("no test sees the seeded bug %q", b)
+		if caught[i] != b.test {
+			fmt.Printf("figures: seeded %s NOT CAUGHT\n", b.name)
+			t.Errorf("%s does not see the seeded bug %q", b.test, b.name)
 			continue
 		}
 		n++
-		fmt.Printf("figures: seeded %s caught by %s\n", b, caught[i])
+		if len(rest) > 0 {
+			fmt.Printf("figures: seeded %s seen by suites=%s\n", b.name, strings.Join(also[i], ","))
+		}
+		fmt.Printf("figures: seeded %s caught by %s\n", b.name, caught[i])
 	}
 	fmt.Printf("figures: seeded caught=%d/%d\n", n, len(bugs))
 }
 
-// seededCatch 是抓到 name 的那一组测试；没有则空。
-func seededCatch(binary, name string) string {
-	for _, s := range seededSuites {
-		if _, err := seededRun(binary, name, s.run, "40", s.env); err != nil {
-			return s.name
-		}
-	}
-	return ""
-}
+var seededFailure = regexp.MustCompile(`(?m)^\s*--- FAIL: (\w+)`)
 
-func seededRun(binary, name, run, seeds string, more []string) ([]byte, error) {
-	cmd := exec.Command(binary, append([]string{"-test.run", run, "-test.count=1", "-test.timeout=120s", "-test.failfast"}, more...)...)
-	cmd.Env = append(os.Environ(), "VEGA_SEEDED_BUG="+name, "VEGA_SIM_SEEDS="+seeds, "VEGA_PROOF=", "GOMAXPROCS=1")
+// seededRun 放进 name 走 run 那些测试，答头一个失败的；没有失败则空。
+func seededRun(ctx context.Context, binary, name, run string) (failed string, out []byte) {
+	cmd := exec.CommandContext(ctx, binary, "-test.run", run, "-test.count=1", "-test.timeout=120s", "-test.failfast",
+		"-rapid.nofailfile", "-rapid.seed=1")
+	cmd.Dir = filepath.Dir(binary)
+	cmd.Env = append(os.Environ(), "VEGA_SEEDED_BUG="+name, "VEGA_SIM_SEEDS=40", "VEGA_SIM_SEED=", "VEGA_PROOF=", "GOMAXPROCS=1")
 	cmd.WaitDelay = time.Second
 	out, err := cmd.CombinedOutput()
-	var failed *exec.ExitError
-	if err != nil && !errors.As(err, &failed) {
-		return out, fmt.Errorf("run %s: %w", run, err)
+	if err == nil {
+		return "", out
 	}
-	return out, err
+	out = append(out, err.Error()...)
+	if m := seededFailure.FindSubmatch(out); m != nil {
+		return string(m[1]), out[max(0, len(out)-4000):]
+	}
+	if exit := new(exec.ExitError); errors.As(err, &exit) && bytes.Contains(out, []byte("panic: ")) {
+		return "panic", out
+	}
+	return "none of the tests, but the run", out
 }
 
-func tail(out []byte) []byte { return out[max(0, len(out)-4000):] }
+var seededTest = regexp.MustCompile(`Test\w+`)
 
-// seededBugs 读出 bugs*.go 里起过名的每一处。
-func seededBugs(t *testing.T) (names []string) {
+// seededBugs 读出 bugs*.go 里起过名的每一处，与注释里说的那个测试。
+func seededBugs(t *testing.T) (bugs []seededBug) {
 	files, err := filepath.Glob("bugs*.go")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, path := range files {
-		f, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
+		f, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ParseComments)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -115,21 +136,20 @@ func seededBugs(t *testing.T) (names []string) {
 			if kind, ok := v.Type.(*ast.Ident); !ok || kind.Name != "bug" {
 				return true
 			}
-			for _, x := range v.Values {
-				if lit, ok := x.(*ast.BasicLit); ok {
-					name, err := strconv.Unquote(lit.Value)
-					if err != nil {
-						t.Fatal(err)
-					}
-					names = append(names, name)
-				}
+			name, err := strconv.Unquote(v.Values[0].(*ast.BasicLit).Value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			bugs = append(bugs, seededBug{name, seededTest.FindString(v.Comment.Text())})
+			if bugs[len(bugs)-1].test == "" {
+				t.Errorf("the comment of %q names no test", name)
 			}
 			return true
 		})
 	}
-	slices.SortFunc(names, strings.Compare)
-	if len(names) == 0 {
-		t.Fatal("no seeded bugs found")
+	slices.SortFunc(bugs, func(a, b seededBug) int { return strings.Compare(a.name, b.name) })
+	if len(bugs) < 12 {
+		t.Fatalf("%d seeded bugs found", len(bugs))
 	}
-	return names
+	return bugs
 }

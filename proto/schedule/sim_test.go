@@ -52,6 +52,8 @@ type simTotals struct {
 	usable, idle                    float64
 	settled                         []simSettled
 	late                            time.Duration
+	hits                            simHits
+	looked, judged                  int64
 	failures                        []simFailure
 }
 
@@ -72,6 +74,9 @@ func (s *simTotals) add(w *simWorld) {
 	s.idle += w.meter.idle
 	s.settled = append(s.settled, w.meter.settled...)
 	s.late = max(s.late, w.meter.late)
+	s.hits.add(&w.hits)
+	s.looked += w.meter.looked
+	s.judged += w.meter.judged
 	if w.failure != "" {
 		s.failures = append(s.failures, simFailure{w.seed, w.failure})
 	}
@@ -140,10 +145,14 @@ func (s *simTotals) report(t *testing.T, first, count uint64) {
 		s.replay(t, first)
 	}
 	utilisation := 1 - s.idle/max(1, s.usable)
-	fmt.Printf("figures: simulation seeds=%d sim_hours=%.2f events=%d starts=%d overshoot_max=%d leaked=%d conservation_violations=%d violations=%d utilisation=%.4f reconverge_p50=%.0fms reconverge_p99=%.0fms stranded_pct=%.2f deadline_late_max=%v\n",
+	fmt.Printf("figures: simulation seeds=%d sim_hours=%.2f events=%d starts=%d overshoot_max=%d leaked=%d conservation_violations=%d violations=%d utilisation=%.4f reconverge_p50=%.0fms reconverge_p99=%.0fms reconverged=%d stranded_pct=%.2f judged_pct=%.0f deadline_late_max=%v\n",
 		s.seeds, s.hours, s.events, s.starts, s.count("overshoot"), s.count("leak"), s.count("conservation"), len(s.failures),
-		utilisation, s.quantile(0.5), s.quantile(0.99), 100*(1-utilisation), s.late)
+		utilisation, s.quantile(0.5), s.quantile(0.99), len(s.settled), 100*(1-utilisation), 100*float64(s.judged)/float64(max(1, s.looked)), s.late)
+	missing := s.hits.report()
 	if count >= 20 {
+		if len(missing) > 0 {
+			t.Errorf("these faults never happened: %v", missing)
+		}
 		if utilisation < 0.98 {
 			t.Errorf("utilisation %.4f, want at least 0.98", utilisation)
 		}

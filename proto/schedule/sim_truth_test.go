@@ -208,6 +208,19 @@ func (t *simTruth) start(c *simCall) {
 	t.apps[c.q.app].start(t.w, c)
 }
 
+// requested 记一个请求到了上游：准许的那一刻之后，至迟到它的 StartBy。
+func (t *simTruth) requested(c *simCall) {
+	t.servers[c.server].requested(t.w, c)
+	t.apps[c.q.app].requested(t.w, c)
+}
+
+func (p *simPool) requested(w *simWorld, c *simCall) {
+	if sum, limit := p.requests.spend(w.now, 1); limit > 0 && sum > limit {
+		p.over = max(p.over, sum-limit)
+		w.fail("overshoot: %s starts %s/%s: %d requests at %s in 60 s, limit %d", c.n.name, c.permit.Server, c.q.App, sum, p.name, limit)
+	}
+}
+
 func (p *simPool) start(w *simWorld, c *simCall) {
 	p.inflight++
 	if p.inflight-p.excused > p.limit {
@@ -217,10 +230,6 @@ func (p *simPool) start(w *simWorld, c *simCall) {
 			kind = "overshoot after lowering" // 旧的限额够：是依据旧限额的单位在新限额人人皆知之后用掉了
 		}
 		w.fail("%s: %s starts %s/%s: %d in flight at %s, limit %d", kind, c.n.name, c.permit.Server, c.q.App, p.inflight, p.name, p.limit)
-	}
-	if sum, limit := p.requests.spend(w.now, 1); limit > 0 && sum > limit {
-		p.over = max(p.over, sum-limit)
-		w.fail("overshoot: %s starts %s/%s: %d requests at %s in 60 s, limit %d", c.n.name, c.permit.Server, c.q.App, sum, p.name, limit)
 	}
 	need := c.q.Cost.Tokens()
 	p.largest = max(p.largest, need)
@@ -312,6 +321,24 @@ func (n *simNode) begin(now Time, q *simReq, p *Permit, how string) {
 	if q.leaves > 0 && q.w == nil {
 		n.w.after(q.leaves, func() { n.do(inc, func() { n.hangup(q) }) })
 	}
+}
+
+// send 是请求真正到上游的时刻：准许之后宿主可能耽搁，但不过 StartBy；过了就是违反，因为单位那时已经当作没有用。
+func (n *simNode) send(now Time, c *simCall) {
+	if c == nil { // 去了不该去的地方，已经记为违反
+		return
+	}
+	by := c.permit.StartBy
+	if by == 0 || by >= now && !n.w.chance(0.3) {
+		n.w.truth.requested(c)
+		return
+	}
+	if by < now {
+		n.w.fail("%s admits to %s/%s %v after its unit died", n.name, c.permit.Server, c.q.App, now.Sub(by))
+		return
+	}
+	n.w.hits.late++
+	n.w.at(n.clock.when(now.Add(time.Duration(n.w.rng.Int64N(int64(by-now)+1)))), func() { n.w.truth.requested(c) })
 }
 
 // serve 让上游做这么久；到了 Total 节点就切断它，上游再过一会儿才停。

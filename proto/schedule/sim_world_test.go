@@ -26,6 +26,7 @@ type simWorld struct {
 	meter simMeter
 	load  simLoad
 	plan  simPlan
+	hits  simHits
 	// configs 是发布过的各版配置；最后一个是当前的。
 	configs []*simConfig
 	conns   uint64
