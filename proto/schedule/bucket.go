@@ -12,17 +12,11 @@ const span = uint64(61 * time.Second)
 
 // bucket 是令牌桶（GCRA 的等价形式）。任何 [t, t+60 s) 里到达上游的不超过 N：它们的授予落在不足 61 s 的一段里，
 // 那一段至多授予 B + (N−B+1)·(61 s 不到)/61 s < N+1 个。N ≤ 0 的桶从不放行。零值不可用。
-//
-// 退回的（见 refund）当作从来没有授予过，所以它在外的时候补进来而本来装不下的不能留着：余量加还可能退回的，
-// 减去 void，从不超过容量。没有这一条，一直有几个单位在外面来来回回，桶就大了那么几个。
 type bucket struct {
 	n, size, rate int64 // 每分钟 n；容量 size；每 61 s 补 rate
 	level         int64 // 可以为负（欠账）
 	part          uint64
 	at            Time
-	recent        [2]int64 // 这一秒与上一秒里授予的，还可能退回
-	void          int64    // 其中退回也不还的，连同 vpart 份
-	vpart         uint64
 }
 
 // newBucket 是一个满的桶。
@@ -53,28 +47,11 @@ func (b bucket) resized(now Time, n, burstPercent int64) bucket {
 		scaled, _ := bits.Div64(hi, lo, uint64(b.size))
 		next.level = min(int64(scaled), next.size)
 	}
-	next.recent, next.void, next.vpart = b.recent, b.void, b.vpart
-	next.spill()
 	return next
 }
 
 // advance 把余量补到 now；now 倒退则不动。
 func (b *bucket) advance(now Time) {
-	for b.out() > 0 {
-		next := b.at - b.at%Time(time.Second) + Time(time.Second)
-		if now < next {
-			break
-		}
-		b.refill(next)
-		b.spill()
-		b.recent = [2]int64{0, b.recent[0]}
-		b.bound()
-	}
-	b.refill(now)
-	b.spill()
-}
-
-func (b *bucket) refill(now Time) {
 	if now <= b.at {
 		return
 	}
@@ -106,66 +83,6 @@ func (b *bucket) move(n int64) {
 	b.level += n
 	if b.level >= b.size {
 		b.set(b.size)
-	}
-}
-
-// grant 授予 n 个请求数单位：1 s 之内可能退回。
-func (b *bucket) grant(n int64) {
-	b.level -= n
-	b.recent[0] += n
-}
-
-// refund 退回不到 1 s 之前授予的 n 个；更早的、别处授予的照单全收。
-func (b *bucket) refund(n int64) {
-	known := min(n, b.out())
-	last := min(known, b.recent[1])
-	b.recent[1] -= last
-	b.recent[0] -= known - last
-	if broken(bugRefundEnlarges) {
-		b.void, b.vpart = 0, 0
-	}
-	if b.void >= known {
-		b.void -= known
-		b.move(n - known)
-		return
-	}
-	b.level += known - b.void
-	if b.part < b.vpart {
-		b.level--
-		b.part += span
-	}
-	b.part -= b.vpart
-	b.void, b.vpart = 0, 0
-	b.move(n - known)
-}
-
-func (b *bucket) out() int64 { return b.recent[0] + b.recent[1] }
-
-// spill 把装不下的记在还可能退回的账上。
-func (b *bucket) spill() {
-	if b.out() == 0 {
-		return
-	}
-	over, part := b.level+b.out()-b.void-b.size, b.part
-	if part < b.vpart {
-		over--
-		part += span
-	}
-	if part -= b.vpart; over < 0 {
-		return
-	}
-	b.void += over
-	if b.vpart += part; b.vpart >= span {
-		b.void++
-		b.vpart -= span
-	}
-	b.bound()
-}
-
-// bound 使 void 不超过还可能退回的。
-func (b *bucket) bound() {
-	if b.void >= b.out() {
-		b.void, b.vpart = b.out(), 0
 	}
 }
 

@@ -103,60 +103,6 @@ func TestBucket_AnySixtySecondsHoldAtMostN(t *testing.T) {
 	fmt.Fprintf(os.Stdout, "figures: rate-window cases=%d over=0 fullest=%.3f\n", cases, worst)
 }
 
-// 一直有几个单位在外面来来回回（闲置的、迟到的），也不使桶变大：连着两段突发之间照样要等它补满。
-func TestBucket_UnitsThatComeAndGoDoNotEnlargeIt(t *testing.T) {
-	const n = 100 // 容量 50，每 61 s 补 51
-	c, p := NewCore(), Pool{Server: "s", Kind: Requests}
-	now := Time(1)
-	c.SetCap(now, p, Cap{Mode: Rate, N: n, BurstPercent: 50})
-	const out, every = 40, 900 * time.Millisecond / 40
-	for range out { // 40 个一直在外，各 0.9 s 退回一次又授予，而桶自己补着
-		c.Take(now, p, 1)
-		now = now.Add(every)
-	}
-	for range 100 * out {
-		c.Give(now, p, 1)
-		c.Take(now, p, 1)
-		now = now.Add(every)
-	}
-	used := int64(0)
-	for i, end := 0, now.Add(59*time.Second); now < end; i++ {
-		if i < out { // 从此一个也不再借
-			c.Give(now, p, 1)
-		}
-		free, _ := c.Free(now, p)
-		c.Take(now, p, free)
-		used += free
-		now = now.Add(every)
-	}
-	if used > n {
-		t.Fatalf("%d were used within 60 s, the limit is %d", used, n)
-	}
-	if used < n-2 {
-		t.Fatalf("%d were used within 59 s, want what the limit allows", used)
-	}
-}
-
-// 退回的如同从来没有授予过：该补满的时候照样满。
-func TestBucket_RefundLeavesItAsIfNeverGranted(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		n := rapid.Int64Range(1, 100_000).Draw(t, "n")
-		burst := rapid.Int64Range(0, 100).Draw(t, "burst percent")
-		at := Time(rapid.Int64Range(0, int64(time.Hour)).Draw(t, "start"))
-		b := newBucket(at, n, burst)
-		b.grant(rapid.Int64Range(0, b.size).Draw(t, "used"))
-		b.advance(b.at + 2*second)
-		never := b
-		units := rapid.Int64Range(0, max(b.level, 0)).Draw(t, "lent")
-		b.grant(units)
-		b.advance(b.at + Time(rapid.Int64Range(0, int64(second)).Draw(t, "for")))
-		b.refund(units)
-		if never.advance(b.at); b.level != never.level || b.part != never.part {
-			t.Fatalf("level %d+%d, %d+%d had it never been lent", b.level, b.part, never.level, never.part)
-		}
-	})
-}
-
 // 只守住上限是不够的：一直有需求时也要放行得够多。
 func TestBucket_SustainsMostOfTheLimit(t *testing.T) {
 	for _, n := range []int64{1, 5, 60, 6000} {

@@ -9,17 +9,16 @@ type bug string
 
 // 池与队里的错误。每一处 TestCore_AgreesWithNaiveModel 都看得见；另写的是不靠对照也看得见它的测试。
 const (
-	bugNoLift         bug = "counter_not_lifted"   // 闲置攒成优先：TestFairness_ReturningFlowGetsNoCreditForIdleness
-	bugLIFO           bug = "fifo_broken"          // 同一个流里后来的先走：TestCore_ServesInOrderOfArrivalWithinAFlow
-	bugRefundLost     bug = "refund_lost"          // 没有用完的不退：TestPool_LargerThanTheBucketRunsIntoDebt
-	bugRefundEnlarges bug = "refund_enlarges"      // 退回的照单全收，来来回回的使桶变大：TestBucket_UnitsThatComeAndGoDoNotEnlargeIt
-	bugNoBurst        bug = "window_without_burst" // 补充率取 N/60 s，不为突发让路：TestBucket_AnySixtySecondsHoldAtMostN
-	bugBypass         bug = "small_bypass"         // 小的越过被 server 的池挡着的：TestCore_SmallOnesDoNotOvertake
-	bugParkedHolds    bug = "parked_holds"         // 被 app 自己挡住的占着 server 的队：TestCore_ParkedFlowDoesNotHoldTheServer
-	bugCancelLeaves   bug = "cancel_leaves"        // 取消之后还站在一个 server 的队里：TestCore_RemovedNeverStarts
-	bugExpiryLate     bug = "expiry_late"          // 期限晚看 20 ms：TestDeadline_ExpiresExactlyWhenDue
-	bugClassIgnored   bug = "class_ignored"        // 类别不分轻重：TestFairness_ClassesGetTheirSharesAndNobodyStarves
-	bugAppNotTaken    bug = "app_not_taken"        // 只扣 server 的池，不扣 app 的：TestCore_TakesAllOrNothing
-	bugDebtForgiven   bug = "debt_forgiven"        // 欠账当场勾销：TestPool_LargerThanTheBucketRunsIntoDebt
-	bugPauseHoldsAll  bug = "pause_holds_all"      // 等被暂停的目标的挡住同一个流里别的：TestCore_PausedTargetIsPassedOver
+	bugNoLift        bug = "counter_not_lifted"   // 闲置攒成优先：TestFairness_ReturningFlowGetsNoCreditForIdleness
+	bugLIFO          bug = "fifo_broken"          // 同一个流里后来的先走：TestCore_ServesInOrderOfArrivalWithinAFlow
+	bugRefundLost    bug = "refund_lost"          // 没有用完的不退：TestPool_LargerThanTheBucketRunsIntoDebt
+	bugNoBurst       bug = "window_without_burst" // 补充率取 N/60 s，不为突发让路：TestBucket_AnySixtySecondsHoldAtMostN
+	bugBypass        bug = "small_bypass"         // 小的越过被 server 的池挡着的：TestCore_SmallOnesDoNotOvertake
+	bugParkedHolds   bug = "parked_holds"         // 被 app 自己挡住的占着 server 的队：TestCore_ParkedFlowDoesNotHoldTheServer
+	bugCancelLeaves  bug = "cancel_leaves"        // 取消之后还站在一个 server 的队里：TestCore_RemovedNeverStarts
+	bugExpiryLate    bug = "expiry_late"          // 期限晚看 20 ms：TestDeadline_ExpiresExactlyWhenDue
+	bugClassIgnored  bug = "class_ignored"        // 类别不分轻重：TestFairness_ClassesGetTheirSharesAndNobodyStarves
+	bugAppNotTaken   bug = "app_not_taken"        // 只扣 server 的池，不扣 app 的：TestCore_TakesAllOrNothing
+	bugDebtForgiven  bug = "debt_forgiven"        // 欠账当场勾销：TestPool_LargerThanTheBucketRunsIntoDebt
+	bugPauseHoldsAll bug = "pause_holds_all"      // 等被暂停的目标的挡住同一个流里别的：TestCore_PausedTargetIsPassedOver
 )

@@ -54,7 +54,7 @@ func at[K comparable, V any](m map[K]*V, k K) *V {
 
 func (n *naive) pool(p Pool) *naivePool {
 	if n.pools[p] == nil {
-		n.pools[p] = &naivePool{level: big64(0), void: big64(0)}
+		n.pools[p] = &naivePool{level: big64(0)}
 	}
 	return n.pools[p]
 }

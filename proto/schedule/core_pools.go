@@ -60,7 +60,6 @@ func (c *Core) SetLevel(now Time, at Pool, level int64) {
 	case Rate:
 		p.bucket.advance(now)
 		p.bucket.set(min(level, p.bucket.size))
-		p.bucket.spill()
 	case Stock:
 		p.bucket.set(level)
 	default:

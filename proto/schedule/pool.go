@@ -78,14 +78,7 @@ func (p *pool) take(now Time, kind Kind, n int64) {
 		if n < 0 && broken(bugRefundLost) {
 			return
 		}
-		switch {
-		case kind != Requests:
-			p.bucket.move(-n)
-		case n < 0:
-			p.bucket.refund(-n)
-		default:
-			p.bucket.grant(n)
-		}
+		p.bucket.move(-n)
 		if broken(bugDebtForgiven) {
 			p.bucket.level = max(p.bucket.level, 0)
 		}
