@@ -234,9 +234,7 @@ func (g *Grantor) read(now Time, m *member, r *admissionv1.AdmitRequest) {
 func (g *Grantor) returned(now Time, m *member, a *admissionv1.Amount) {
 	p, n := poolOf(a.GetPool()), a.GetUnits()
 	if p.Kind == Requests {
-		if now < fromMicros(a.GetGrantedUs()).Add(unitLife) {
-			g.give(now, p, n)
-		}
+		g.retrieve(now, m, p, n)
 		return
 	}
 	n = min(n, m.held[p])

@@ -27,6 +27,7 @@ func (h *Holder) connect(now Time) {
 	if h.safe {
 		// 对面可能把报的数记了账：从此刻起它按这个数为我们留着，要用足份额得重新等。
 		h.growBase = now
+		h.holdRates(now)
 	}
 	hello := &admissionv1.Hello{Version: h.cfg.Version}
 	for _, s := range h.order {
@@ -78,12 +79,20 @@ func (h *Holder) askFresh(now Time) {
 }
 
 // disconnect 说流不在了：手上的留着自己用，租期照走。
-func (h *Holder) disconnect(now Time) {
+func (h *Holder) disconnect(now Time) { h.cut(now, false) }
+
+// cut 是 disconnect；unheard 说对面不是授予者，没有人收下报到。
+func (h *Holder) cut(now Time, unheard bool) {
 	if !h.connected {
 		return
 	}
 	h.connected, h.welcomed, h.pending = false, false, nil
 	h.cutAt = now
+	if unheard {
+		h.holdRates(now)
+	} else {
+		h.restartRates(now)
+	}
 	for _, w := range h.waiters {
 		w.held.asked = false
 	}
@@ -105,7 +114,7 @@ func (h *Holder) receive(now Time, r *admissionv1.AdmitResponse) {
 	}
 	if n := r.GetNotLeader(); n != nil {
 		h.growBase = h.oldBase // 没有人为这次报到记账
-		h.disconnect(now)
+		h.cut(now, true)
 		h.emit(HolderEffect{Kind: Redirect, Leader: n.GetLeaderAddr(), Wait: time.Duration(n.GetRetryAfterUs()) * time.Microsecond})
 		return
 	}
@@ -151,7 +160,7 @@ func (h *Holder) lease(now Time, r *admissionv1.AdmitResponse) {
 
 // leaveSafe 又有了租期：授予者已经把报到的数记了账。
 func (h *Holder) leaveSafe(now Time) {
-	h.safe = false
+	h.safe, h.alone = false, false
 	for _, s := range h.order {
 		s.grown = false
 		h.resize(now, s)

@@ -291,7 +291,10 @@ func (h *Holder) refuseGrant(now Time, w *Waiter, g *admissionv1.Grant) {
 			h.surplus(now, h.stock(p))
 			continue
 		}
-		h.unused(h.rate(p), a.GetUnits(), fromMicros(g.GetAtUs()), now)
+		// 请求数的不还：授予者补它的桶时没有把它算在容量里，还回去就可能在 60 s 里多出一个。
+		if p.Kind == Tokens {
+			h.settled(h.rate(p), a.GetUnits(), 0)
+		}
 	}
 	if w != nil {
 		w.held.asked = false
