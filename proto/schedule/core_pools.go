@@ -90,7 +90,7 @@ func (c *Core) Take(now Time, at Pool, n int64) {
 	c.shift(s, a)
 }
 
-// Give 归还 n 个单位；Rate 不超过容量，Count 不低于 0。
+// Give 归还 n 个单位；Rate 不超过容量，Count 不低于 0。要守住任何 60 s，Rate 里会归还的在 Take 之后须 Leave。
 func (c *Core) Give(now Time, at Pool, n int64) {
 	c.tick(now)
 	p, s, a := c.pool(at)
