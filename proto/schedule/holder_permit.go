@@ -110,6 +110,7 @@ func (h *Holder) finish(now Time, p *Permit) {
 // arrive 让一个请求排队。连着授予者时，等不等得到由它说。
 func (h *Holder) arrive(now Time, w *Waiter) {
 	w.Node, w.held = h.cfg.Node, waiterState{place: Place{Wait: -1}}
+	w.spot.prefer = h.prefer(now, w)
 	if r, refused := h.core.Arrive(now, w, !h.connected); refused {
 		h.emit(HolderEffect{Kind: Refuse, Waiter: w, Refusal: r})
 		return
@@ -118,6 +119,24 @@ func (h *Holder) arrive(now Time, w *Waiter) {
 	h.fresh = append(h.fresh, w)
 	h.hungry = true
 }
+
+// tierPatience 是先问授予者更好的一层至多多久；远大于一个来回。
+const tierPatience = 50 * time.Millisecond
+
+// prefer 是一个新来的请求到何时为止只去最好的一层；等不了多久的，一半时间用来问。
+func (h *Holder) prefer(now Time, w *Waiter) Time {
+	if !h.AsksFirst() {
+		return 0
+	}
+	d := tierPatience
+	if w.Deadline != 0 {
+		d = min(d, max(w.Deadline.Sub(now)/2, 0))
+	}
+	return now.Add(d)
+}
+
+// AsksFirst 说连着授予者：更好的一层在本地满了，宿主不可直接用较低的一层，要先 Arrived 问它。暂停着的一层不算。
+func (h *Holder) AsksFirst() bool { return h.welcomed }
 
 func (h *Holder) leave(now Time, w *Waiter) {
 	if h.waiters[w.ID] == w {
