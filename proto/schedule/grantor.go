@@ -58,6 +58,8 @@ type Grantor struct {
 	dirty    map[Pool]bool // 这一步动过的池
 	arrive   []*Waiter     // 这一步新来的
 
+	renewed renewals
+
 	saves  map[uint64]func(now Time)
 	saved  uint64
 	planAt Time // 0 即不必重算份额
@@ -74,7 +76,7 @@ type Counts struct{ Grants, Refusals int64 }
 func NewGrantor(cfg GrantorConfig) *Grantor {
 	g := &Grantor{
 		term: cfg.Term, core: NewCore(), members: map[string]*member{}, conns: map[uint64]*member{}, first: cfg.First,
-		limbo: map[Pool]int64{}, settling: map[Pool]settling{}, tight: map[Pool]Time{}, dirty: map[Pool]bool{}, saves: map[uint64]func(Time){},
+		limbo: map[Pool]int64{}, settling: map[Pool]settling{}, tight: map[Pool]Time{}, dirty: map[Pool]bool{}, saves: map[uint64]func(Time){}, renewed: renewals{},
 		servers: map[string]*ServerSpec{}, apps: map[string]*AppSpec{},
 	}
 	for _, row := range cfg.Members {

@@ -36,6 +36,7 @@ func (g *Grantor) reconfigure(now Time, spec *Spec) {
 			g.dirty[p] = true
 		}
 	}
+	g.renewed.learn(now, g.core, before, g.servers, spec.Revision)
 	for name := range before {
 		if g.servers[name] == nil {
 			g.core.SetServer(name, 0)

@@ -58,6 +58,7 @@ type Holder struct {
 	waiters map[uint64]*Waiter
 	fresh   []*Waiter // 这一步里新来的，还没有递给授予者
 	levels  map[Pool]levelSeen
+	renewed renewals
 
 	// 与授予者的流。
 	wire      link[*admissionv1.AdmitRequest]  // 发出的
@@ -96,7 +97,7 @@ type Holder struct {
 func NewHolder(cfg HolderConfig) *Holder {
 	h := &Holder{
 		cfg: cfg, core: NewCore(), stocks: map[Pool]*stock{}, rates: map[Pool]*rate{}, served: map[servedKey]*served{},
-		waiters: map[uint64]*Waiter{}, levels: map[Pool]levelSeen{}, servers: map[string]*ServerSpec{}, apps: map[string]*AppSpec{}, spec: &Spec{},
+		waiters: map[uint64]*Waiter{}, levels: map[Pool]levelSeen{}, renewed: renewals{}, servers: map[string]*ServerSpec{}, apps: map[string]*AppSpec{}, spec: &Spec{},
 		safe: true, leaseEnd: cfg.Now, growBase: cfg.Now, shares: map[Pool]shareUnits{}, cutAt: cfg.Now, rateAt: cfg.Now.Add(noticed),
 	}
 	if cfg.Stored != nil {

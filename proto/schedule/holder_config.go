@@ -10,7 +10,7 @@ import (
 
 // configure 换上一版配置。新设了限额的池，在途的当场认下；撤了限额的，闲置的交回。
 func (h *Holder) configure(now Time, spec *Spec) {
-	old := h.spec
+	old, before := h.spec, h.servers
 	h.spec = spec
 	h.servers, h.apps = make(map[string]*ServerSpec, len(spec.Servers)), make(map[string]*AppSpec, len(spec.Apps))
 	for i := range spec.Servers {
@@ -26,6 +26,7 @@ func (h *Holder) configure(now Time, spec *Spec) {
 		h.appStock(a.Name)
 		h.configureRates(now, Pool{App: a.Name}, a.Limits, AppBurstPercent)
 	}
+	h.renewed.learn(now, h.core, before, h.servers, spec.Revision)
 	for i := range old.Servers {
 		if s := &old.Servers[i]; h.servers[s.Name] == nil {
 			h.configureRates(now, Pool{Server: s.Name}, Limits{}, 0)

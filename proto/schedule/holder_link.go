@@ -54,6 +54,7 @@ func (h *Holder) connect(now Time) {
 	f := h.frame()
 	f.Hello, f.ShareVersion = hello, h.stored
 	f.Demands, f.Busy = h.demands(true), h.busy()
+	f.Pauses = pauseMessages(now, h.core)
 	h.askAll(now)
 	h.rest()
 }
@@ -213,7 +214,9 @@ func (h *Holder) inOrder(now Time, r *admissionv1.AdmitResponse) bool {
 func (h *Holder) take(now Time, r *admissionv1.AdmitResponse) {
 	h.welcomed = h.welcomed || r.GetWelcome()
 	for _, p := range r.GetPauses() {
-		h.core.Pause(now, p.GetServer(), p.GetUpstreamModel(), now.Add(time.Duration(p.GetForUs())*time.Microsecond))
+		if r.GetRevision() >= h.renewed[p.GetServer()] {
+			h.core.Pause(now, p.GetServer(), p.GetUpstreamModel(), now.Add(time.Duration(p.GetForUs())*time.Microsecond))
+		}
 	}
 	for _, g := range r.GetGrants() {
 		h.granted(now, r.GetRevision(), g)

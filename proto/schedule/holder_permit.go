@@ -242,7 +242,7 @@ func (h *Holder) granted(now Time, revision uint64, g *admissionv1.Grant) {
 			timed = true
 		}
 	}
-	if w == nil || h.safe || timed && dead || !w.accepts(g.GetTarget()) || h.outdated(revision, w.App, g.GetTarget().GetServer()) {
+	if w == nil || h.safe || h.stillPaused(now, revision, g.GetTarget()) || timed && dead || !w.accepts(g.GetTarget()) || h.outdated(revision, w.App, g.GetTarget().GetServer()) {
 		h.refuseGrant(now, w, g)
 		return
 	}
@@ -278,6 +278,18 @@ func (h *Holder) granted(now Time, revision uint64, g *admissionv1.Grant) {
 // outdated 说一次授予是不是限额降低或设上之前的。
 func (h *Holder) outdated(revision uint64, app, server string) bool {
 	return revision < h.appStock(app).lowered || revision < h.serverStock(server).lowered
+}
+
+// stillPaused 说一次授予去的目标在这里还暂停着：授予的时候授予者还不知道，或者它的钟快些。再说一遍，免得原样又给一次。
+// 它的配置比这里的新，就听它的：那或许已经是另一个上游。
+func (h *Holder) stillPaused(now Time, revision uint64, t *admissionv1.Candidate) bool {
+	until := h.core.pausedUntil(now, t.GetServer(), t.GetUpstreamModel())
+	if until == 0 || revision > h.spec.Revision {
+		return false
+	}
+	f := h.frame()
+	f.Pauses = append(f.Pauses, pauseMessage(now, t.GetServer(), t.GetUpstreamModel(), until))
+	return true
 }
 
 // accepts 说一个目标还在不在候选里：配置可能刚换过。
@@ -325,6 +337,6 @@ func (h *Holder) pause(now Time, e TargetPaused) {
 	h.core.Pause(now, e.Server, e.Upstream, now.Add(e.For))
 	if h.connected {
 		f := h.frame()
-		f.Pauses = append(f.Pauses, &admissionv1.Pause{Server: e.Server, UpstreamModel: e.Upstream, ForUs: e.For.Microseconds()})
+		f.Pauses = append(f.Pauses, pauseMessage(now, e.Server, e.Upstream, now.Add(e.For)))
 	}
 }
