@@ -238,16 +238,18 @@ func (h *Holder) level(p Pool, limit int64) RateLevel {
 		return RateLevel{Set: true, Limit: limit, Remaining: max(free, 0), Reset: h.core.Full(h.now, p)}
 	}
 	l, known := h.levels[p]
+	burst := Burst(limit, AppBurstPercent)
 	if !known { // 近来没有用过它
-		return RateLevel{Set: true, Limit: limit, Remaining: Burst(limit, AppBurstPercent)}
+		return RateLevel{Set: true, Limit: limit, Remaining: burst}
 	}
 	// 久不用就不再有新的数：它照着说好的时刻回满。
 	reset := max(l.full-h.now.Sub(l.at), 0)
 	refilled := int64(0)
 	if l.full > 0 {
-		refilled = int64(float64(Burst(limit, AppBurstPercent)-l.remaining) * float64(l.full-reset) / float64(l.full))
+		refilled = int64(float64(burst-l.remaining) * float64(l.full-reset) / float64(l.full))
 	}
-	return RateLevel{Set: true, Limit: limit, Remaining: max(l.remaining+refilled, 0), Reset: reset}
+	own, _ := h.core.Free(h.now, p) // 闲置在这里的，授予者的余量里没有
+	return RateLevel{Set: true, Limit: limit, Remaining: min(max(l.remaining+refilled, 0)+max(own, 0), burst), Reset: reset}
 }
 
 // levelSeen 是授予者说的一个速率池的余量。
@@ -269,8 +271,11 @@ func (h *Holder) Place(now Time, w *Waiter) Place {
 const noShareAfter = 3 * time.Second
 
 // NoShare 说控制面不在，而这个节点在这个 server 或 app 上一个单位也用不了。
-func (h *Holder) NoShare(server, app string) bool {
-	if !h.safe || h.connected || h.now < h.cutAt.Add(noShareAfter) {
+func (h *Holder) NoShare(now Time, server, app string) bool {
+	if h.wake != 0 && now >= h.wake {
+		h.advance(now)
+	}
+	if !h.safe || h.connected || now < h.cutAt.Add(noShareAfter) {
 		return false
 	}
 	for _, s := range [2]*stock{h.serverStock(server), h.appStock(app)} {

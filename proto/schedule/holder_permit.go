@@ -54,7 +54,7 @@ func (h *Holder) begun(now Time, p *Permit) {
 func (h *Holder) fill(now Time, p *Permit) {
 	p.server, p.app = h.serverStock(p.Server), h.appStock(p.App)
 	p.Began, p.StartBy, p.charged, p.live = now, 0, p.Cost.Charge(), true
-	p.Used, p.Known, p.Aborted = Cost{}, false, false
+	p.Used, p.Known, p.Aborted, p.Unused = Cost{}, false, false, false
 }
 
 func (h *Holder) metered(p *Permit) bool { return p.server.metered || p.app.metered }
@@ -87,10 +87,11 @@ func (h *Holder) finish(now Time, p *Permit) {
 	h.settle(now, p, actual.Tokens())
 	if h.metered(p) {
 		h.charge(now, p, actual.Charge()-p.charged)
-		v, took := h.servedOf(p), now.Sub(p.Began)
-		v.requests++
-		v.busy += took
-		h.core.Served(now, p.Server, p.App, 1, took)
+		if v, took := h.servedOf(p), now.Sub(p.Began); !p.Unused {
+			v.requests++
+			v.busy += took
+			h.core.Served(now, p.Server, p.App, 1, took)
+		}
 	}
 	if p.Aborted && p.server.grace > 0 && !broken(bugNoGrace) {
 		p.server.aborting++

@@ -402,7 +402,7 @@ func (n *simNode) arrive(q *simReq) {
 	}
 	none := true
 	for i := range list {
-		none = none && n.h.NoShare(list[i].Server, q.App)
+		none = none && n.h.NoShare(now, list[i].Server, q.App)
 	}
 	if none {
 		n.w.meter.noShare++
