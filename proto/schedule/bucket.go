@@ -11,13 +11,18 @@ import (
 const span = uint64(61 * time.Second)
 
 // bucket 是令牌桶（GCRA 的等价形式）。任何 [t, t+60 s) 里到达上游的不超过 N：它们的授予落在不足 61 s 的一段里，
-// 那一段至多授予 B + (N−B+1)·(61 s 不到)/61 s < N+1 个。N ≤ 0 的桶从不放行。零值不可用。
+// 那一段至多授予 B + (N−B+1)·(61 s 不到)/61 s < N+1 个。不补充的桶（N ≤ 0，或全借出去了）从不放行。零值不可用。
 type bucket struct {
-	n, size, rate int64 // 每分钟 n；容量 size；每 61 s 补 rate
-	level         int64 // 可以为负（欠账）
-	part          uint64
-	at            Time
+	n, burst, size, rate int64 // 每分钟 n，没有借出时的容量 burst；容量 size；每 61 s 补 rate
+	lent                 Lent
+	level                int64 // 可以为负（欠账）
+	away                 int64 // 扣走了而还会退回来的：余量与它合起来不超过容量
+	part                 uint64
+	at                   Time
 }
+
+// Lent 是一个速率池借给别处的：别处的桶合起来每 61 s 补 Rate 个，能攒 Size 个。
+type Lent struct{ Rate, Size int64 }
 
 // newBucket 是一个满的桶。
 func newBucket(now Time, n, burstPercent int64) bucket {
@@ -26,27 +31,55 @@ func newBucket(now Time, n, burstPercent int64) bucket {
 		return b
 	}
 	burst := min(max(burstPercent, 0), 100)
-	b.size = max(1, n/100*burst+n%100*burst/100)
-	b.rate = n - b.size + 1
-	if broken(bugNoBurst) {
-		b.rate = n * 61 / 60
-	}
+	b.burst = max(1, n/100*burst+n%100*burst/100)
+	b.thin(Lent{})
 	b.level = b.size
 	return b
+}
+
+// thin 按借出的定下容量与补充率。
+func (b *bucket) thin(l Lent) {
+	b.lent = l
+	if b.n <= 0 {
+		return
+	}
+	b.size = max(1, b.burst-l.Size)
+	b.rate = max(0, b.n-b.burst+1-l.Rate)
+	if broken(bugNoBurst) {
+		b.rate = max(0, b.n*61/60-l.Rate)
+	}
+}
+
+// lend 换上借出的。这里与各处借的合起来，任何 [t, t+60 s) 里到达上游的仍不超过 n，只要借的一方从空桶起、
+// 每桶补得不多于借的、还回来之后不再用，而且容量之和至多比桶的个数多 B−1。
+//
+// 证：记 R = N−B+1，各桶的补充率之和从不超过 R，换来换去也是。t 时借着而一直没有还的那些桶 Y，每个在不足 61 s 里
+// 至多放行 ⌊bᵢ+rᵢ·(61 s 不到)/61 s⌋ ≤ bᵢ+rᵢ−1（rᵢ 为 0 的不放行）。其余的合起来看：t 时的余量，加补充（不足 R−Σ_Y rᵢ），减还回来时扣的。
+// 容量之和（这里的加借出的）若为 B：B+R = N+1，故至多 N。若大于 B，这里的容量是 1：还回来时扣掉容量之和少了的那些，
+// 扣到 B 为止；没有扣到 B 的，其余的合起来至多 R−Σ_Y rᵢ，加上 Y 的，至多 R+Σ_Y(bᵢ−1) ≤ N；扣到了 B 的同前。
+func (b *bucket) lend(now Time, l Lent) {
+	b.advance(now)
+	whole := b.size + b.lent.Size
+	b.thin(l)
+	b.trim()
+	b.level -= max(0, whole-b.size-l.Size)
 }
 
 // resized 是限额变过之后的桶：余量按容量的比例带过去，向下取整；欠账照旧。
 func (b bucket) resized(now Time, n, burstPercent int64) bucket {
 	b.advance(now)
 	next := newBucket(now, n, burstPercent)
+	next.thin(b.lent)
+	next.away = b.away
 	switch {
 	case b.level <= 0:
-		next.level = min(b.level, next.size)
-	case b.size > 0:
+		next.level = b.level
+	default:
 		hi, lo := bits.Mul64(uint64(b.level), uint64(next.size))
 		scaled, _ := bits.Div64(hi, lo, uint64(b.size))
-		next.level = min(int64(scaled), next.size)
+		next.level = int64(scaled)
 	}
+	next.trim()
 	return next
 }
 
@@ -57,7 +90,8 @@ func (b *bucket) advance(now Time) {
 	}
 	elapsed := uint64(now - b.at)
 	b.at = now
-	if b.level >= b.size {
+	top := b.top()
+	if b.level >= top {
 		b.part = 0
 		return
 	}
@@ -65,12 +99,12 @@ func (b *bucket) advance(now Time) {
 	lo, carry := bits.Add64(lo, b.part, 0)
 	hi += carry
 	if hi >= span {
-		b.set(b.size)
+		b.set(top)
 		return
 	}
 	whole, part := bits.Div64(hi, lo, span)
-	if whole >= uint64(b.size-b.level) {
-		b.set(b.size)
+	if whole >= uint64(top-b.level) {
+		b.set(top)
 		return
 	}
 	b.level, b.part = b.level+int64(whole), part
@@ -81,9 +115,24 @@ func (b *bucket) set(level int64) { b.level, b.part = level, 0 }
 // move 加 n（可以为负），不超过容量。
 func (b *bucket) move(n int64) {
 	b.level += n
-	if b.level >= b.size {
-		b.set(b.size)
+	b.trim()
+}
+
+// top 是余量此刻的上限。还会退回来的单位占着容量：否则它们在外的时候照样补满，退回来又多出它们，
+// 从没有用过的与补的一起用，60 s 里就多了在外这段时间里补的那些。
+func (b *bucket) top() int64 { return b.size - b.away }
+
+func (b *bucket) trim() {
+	if top := b.top(); b.level >= top {
+		b.set(top)
 	}
+}
+
+// leave 说已经扣走的 n 个还会退回来；n 为负即其中的一些不会再退，或者就要退了。
+func (b *bucket) leave(now Time, n int64) {
+	b.advance(now)
+	b.away = max(0, b.away+n)
+	b.trim()
 }
 
 // enough 是放行 need 要有的余量：比桶还大的请求在桶满时放行，成为欠账。

@@ -25,6 +25,7 @@ func demand(t *rapid.T, c *Core, p Pool, length time.Duration) (list []admission
 	for now < end {
 		slices.Sort(back)
 		for len(back) > 0 && back[0] <= now {
+			c.Leave(back[0], p, -1)
 			c.Give(back[0], p, 1)
 			back = back[1:]
 		}
@@ -34,6 +35,7 @@ func demand(t *rapid.T, c *Core, p Pool, length time.Duration) (list []admission
 			}
 			c.Take(now, p, 1)
 			if rng.IntN(100) < refunds {
+				c.Leave(now, p, 1) // 要退回来的
 				back = append(back, now.Add(time.Duration(rng.Int64N(int64(time.Second)))))
 				continue
 			}

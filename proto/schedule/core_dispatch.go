@@ -76,10 +76,33 @@ func (c *Core) look(now Time, s *server) {
 		n := needs(&s.pick.w.Request)
 		wake = s.pools.wake(s.blocked, &n)
 	}
-	c.arm(&s.timer, wake)
 	if s.pick != nil && s.blocked == 0 {
+		wake = c.preferring(now, s.pick)
+	}
+	c.arm(&s.timer, wake)
+	if s.pick != nil && s.blocked == 0 && wake == 0 {
 		c.ready.push(s)
 	}
+}
+
+// preferring 说 e 此刻只是因为还有更好的一层才不去，到何时为止；0 即去得。更好的一层在这里没有空位不等于没有：
+// 节点手上没有它的单位，授予者那里或许有，所以先问。问了一阵没有回音（授予者还在学）就不再挑。
+func (c *Core) preferring(now Time, e *entry) Time {
+	w := e.w
+	if now >= w.spot.prefer {
+		return 0
+	}
+	tier := w.Candidates[e.candidate].Priority
+	for i := range w.Candidates {
+		v := &w.Candidates[i]
+		if v.Weight <= 0 || v.Priority >= tier {
+			continue
+		}
+		if s := c.servers[v.Server]; s == nil || !s.paused(now, v.UpstreamModel) {
+			return w.spot.prefer
+		}
+	}
+	return 0
 }
 
 // bypass 是一处故意的错误：排头过不去时让后面过得去的先走。

@@ -59,7 +59,7 @@ func (c *Core) SetLevel(now Time, at Pool, level int64) {
 	switch p.cap.Mode {
 	case Rate:
 		p.bucket.advance(now)
-		p.bucket.set(min(level, p.bucket.size))
+		p.bucket.set(min(level, p.bucket.top()))
 	case Stock:
 		p.bucket.set(level)
 	default:
@@ -90,7 +90,7 @@ func (c *Core) Take(now Time, at Pool, n int64) {
 	c.shift(s, a)
 }
 
-// Give 归还 n 个单位；Rate 不超过容量，Count 不低于 0。
+// Give 归还 n 个单位；Rate 不超过容量，Count 不低于 0。要守住任何 60 s，Rate 里会归还的在 Take 之后须 Leave。
 func (c *Core) Give(now Time, at Pool, n int64) {
 	c.tick(now)
 	p, s, a := c.pool(at)
@@ -101,6 +101,15 @@ func (c *Core) Give(now Time, at Pool, n int64) {
 	c.shift(s, a)
 	if p.cap.Mode == Unlimited {
 		c.shrunk(now, s, a)
+	}
+}
+
+// Leave 说从 Rate 池里 Take 走的 n 个还会 Give 回来：在那之前它们占着容量。n 为负即其中的一些不会再回来，或者就要 Give。
+func (c *Core) Leave(now Time, at Pool, n int64) {
+	c.tick(now)
+	if p, s, a := c.pool(at); p != nil && p.cap.Mode == Rate {
+		p.bucket.leave(now, n)
+		c.shift(s, a)
 	}
 }
 

@@ -17,6 +17,8 @@ const (
 	// tightFor 是一个池紧了之后至少紧多久，免得来回摆。
 	tightFor  = time.Second
 	planDelay = 300 * time.Millisecond
+	// forfeitEvery 是放弃过了寿命的请求数单位至多拖多久。
+	forfeitEvery = 50 * time.Millisecond
 )
 
 // GrantorConfig 是一个任期的开始。
@@ -56,6 +58,8 @@ type Grantor struct {
 	dirty    map[Pool]bool // 这一步动过的池
 	arrive   []*Waiter     // 这一步新来的
 
+	renewed renewals
+
 	saves  map[uint64]func(now Time)
 	saved  uint64
 	planAt Time // 0 即不必重算份额
@@ -72,7 +76,7 @@ type Counts struct{ Grants, Refusals int64 }
 func NewGrantor(cfg GrantorConfig) *Grantor {
 	g := &Grantor{
 		term: cfg.Term, core: NewCore(), members: map[string]*member{}, conns: map[uint64]*member{}, first: cfg.First,
-		limbo: map[Pool]int64{}, settling: map[Pool]settling{}, tight: map[Pool]Time{}, dirty: map[Pool]bool{}, saves: map[uint64]func(Time){},
+		limbo: map[Pool]int64{}, settling: map[Pool]settling{}, tight: map[Pool]Time{}, dirty: map[Pool]bool{}, saves: map[uint64]func(Time){}, renewed: renewals{},
 		servers: map[string]*ServerSpec{}, apps: map[string]*AppSpec{},
 	}
 	for _, row := range cfg.Members {
@@ -263,6 +267,7 @@ func (g *Grantor) exorcise(now Time) {
 
 // watch 看一个节点是不是静了、失联了、该放掉了。
 func (g *Grantor) watch(now Time, m *member) {
+	g.forfeit(now, m, false)
 	if m.conn != 0 && !m.out.overdue(now, func(f *admissionv1.AdmitResponse) {
 		g.emit(GrantorEffect{Kind: Reply, Conn: m.conn, Response: f})
 	}) {
@@ -297,6 +302,9 @@ func (g *Grantor) rest(now Time) {
 		}
 		if m.lost {
 			g.wake = earliest(g.wake, g.fadeAt(m))
+		}
+		if len(m.spares) > 0 { // 不必准时，攒一会儿一起放
+			g.wake = earliest(g.wake, m.spares[0].until.Add(forfeitEvery))
 		}
 	}
 	for i := range g.ghosts {

@@ -36,15 +36,13 @@ func (g *Grantor) reconfigure(now Time, spec *Spec) {
 			g.dirty[p] = true
 		}
 	}
+	g.renewed.learn(now, g.core, before, g.servers, spec.Revision)
 	for name := range before {
 		if g.servers[name] == nil {
 			g.core.SetServer(name, 0)
 		}
 	}
 	g.applyCaps(now)
-	if opening && !g.first && !broken(bugRatesStartFull) {
-		g.emptyRates(now)
-	}
 	if opening && !g.learning {
 		g.endLearning(now)
 	}
@@ -81,67 +79,63 @@ func (g *Grantor) limitOf(p Pool) (n, burst int64) {
 
 // applyCaps 把所有的限额告诉 core。
 func (g *Grantor) applyCaps(now Time) {
-	lost := map[Pool]int64{}
-	for _, m := range g.order {
-		if m.lost {
-			for p := range m.share.pools() {
-				lost[p] += m.share.bound(p)
-			}
-		}
-	}
 	for _, p := range g.pools {
-		g.applyCap(now, p, lost[p])
+		g.applyCap(now, p)
 	}
 }
 
 // applyRates 在一个节点失联或回来之后，把它有份额的速率池的限额再告诉 core 一遍。
 func (g *Grantor) applyRates(now Time, m *member) {
 	for _, u := range m.share.bounds() {
-		if n, _ := g.limitOf(u.Pool); n == 0 || u.Pool.Kind == InFlight {
-			continue
+		if n, _ := g.limitOf(u.Pool); n > 0 && u.Pool.Kind != InFlight {
+			g.applyCap(now, u.Pool)
 		}
-		lost := int64(0)
-		for _, o := range g.order {
-			if o.lost {
-				lost += o.share.bound(u.Pool)
-			}
-		}
-		g.applyCap(now, u.Pool, lost)
 	}
 }
 
-// applyCap 告诉 core 一个池的限额。速率池要减去失联节点可能自己在用的份额；在途池的份额已经记在账上。
-func (g *Grantor) applyCap(now Time, p Pool, lost int64) {
+// lent 是失联的节点可能自己在用的份额：它们的桶补多少、能攒多少，见 bucket.lend。
+func (g *Grantor) lent(p Pool, percent int64) (l Lent) {
+	for _, m := range g.order {
+		if !m.lost {
+			continue
+		}
+		if n := m.share.bound(p); n > 0 {
+			l.Rate += n
+			l.Size += Burst(n, percent)
+		}
+	}
+	return l
+}
+
+// applyCap 告诉 core 一个池的限额。速率池要让出失联节点可能自己在用的份额；在途池的份额已经记在账上。
+func (g *Grantor) applyCap(now Time, p Pool) {
 	n, burst := g.limitOf(p)
 	c := Cap{Mode: Count, N: n}
 	if _, wait := g.settling[p]; wait {
 		c.N = 0
 	}
 	if p.Kind != InFlight {
-		c = Cap{Mode: Rate, N: n - lost, BurstPercent: burst}
-		if c.N <= 0 {
-			c = Cap{Mode: Stock}
-		}
+		c = Cap{Mode: Rate, N: n, BurstPercent: burst, Lent: g.lent(p, burst)}
 	}
 	g.core.SetCap(now, p, c)
 	g.dirty[p] = true
 }
 
-// emptyRates 新任期的速率池从空的开始：上一任与各节点的份额刚刚授予过多少，没有人知道。
-// 各份额的突发加起来可能比整个池的还大，多出来的先欠着。
+// emptyRates 使速率池从空的开始：上一任与各节点的份额刚刚放行过多少，没有人知道。在学完的时候做，
+// 因为学的时候还没有报到的节点仍在用它们的份额。各份额与上一任的容量加起来可能大于 B，多出来的先欠着，道理同 bucket.lend。
 func (g *Grantor) emptyRates(now Time) {
 	for _, p := range g.pools {
 		if p.Kind == InFlight {
 			continue
 		}
 		n, percent := g.limitOf(p)
-		debt := -Burst(n, percent)
+		level := Burst(n, percent) - 1
 		for _, m := range g.order {
 			if share := m.share.bound(p); share > 0 {
-				debt += Burst(share, percent)
+				level -= Burst(share, percent)
 			}
 		}
-		g.core.SetLevel(now, p, min(-debt, 0))
+		g.core.SetLevel(now, p, min(level, 0))
 	}
 }
 
@@ -176,6 +170,6 @@ func (g *Grantor) settleDown(now Time) {
 	slices.SortFunc(ready, comparePools)
 	for _, p := range ready {
 		delete(g.settling, p)
-		g.applyCap(now, p, 0) // 只有在途池
+		g.applyCap(now, p)
 	}
 }

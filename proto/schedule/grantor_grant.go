@@ -121,6 +121,10 @@ func (g *Grantor) keep(now Time, m *member, p Pool, keep, give int64) {
 		case Tokens:
 			m.owed[p] += give
 		}
+		if p.Kind != InFlight {
+			g.core.Leave(now, p, give)
+			m.spares = append(m.spares, spare{p, give, now.Add(unitLife)})
+		}
 	}
 	f := m.frame()
 	f.Keeps = append(f.Keeps, &admissionv1.Keep{Pool: poolMessage(p), Keep: keep, Units: give, AtUs: micros(now)})
@@ -185,6 +189,30 @@ func (g *Grantor) recall(now Time, p Pool) {
 			g.keep(now, m, p, 0, 0)
 		}
 	}
+}
+
+// retrieve 收回放在一个节点那里的至多 n 个请求数单位；过了寿命的不再收。
+func (g *Grantor) retrieve(now Time, m *member, p Pool, n int64) {
+	for i := range m.spares {
+		if v := &m.spares[i]; v.pool == p && now < v.until {
+			back := min(n, v.n)
+			v.n -= back
+			n -= back
+			g.core.Leave(now, p, -back)
+			g.give(now, p, back)
+		}
+	}
+}
+
+// forfeit 放弃过了寿命的；all 则全部。
+func (g *Grantor) forfeit(now Time, m *member, all bool) {
+	n := 0
+	for n < len(m.spares) && (all || now >= m.spares[n].until) {
+		v := m.spares[n]
+		g.core.Leave(now, v.pool, -v.n)
+		n++
+	}
+	m.spares = slices.Delete(m.spares, 0, n)
 }
 
 func (g *Grantor) estimate(now Time, w *Waiter) *admissionv1.Estimate {

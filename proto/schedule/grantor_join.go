@@ -171,9 +171,7 @@ func (g *Grantor) welcome(now Time, m *member) {
 	m.joined = true
 	f := m.frame()
 	f.Welcome = true
-	for _, p := range g.core.Pauses(now) {
-		f.Pauses = append(f.Pauses, &admissionv1.Pause{Server: p.Server, UpstreamModel: p.Upstream, ForUs: p.Until.Sub(now).Microseconds()})
-	}
+	f.Pauses = append(f.Pauses, pauseMessages(now, g.core)...)
 	g.unshelve(now, m)
 	g.keeps(now, m)
 }
@@ -234,9 +232,7 @@ func (g *Grantor) read(now Time, m *member, r *admissionv1.AdmitRequest) {
 func (g *Grantor) returned(now Time, m *member, a *admissionv1.Amount) {
 	p, n := poolOf(a.GetPool()), a.GetUnits()
 	if p.Kind == Requests {
-		if now < fromMicros(a.GetGrantedUs()).Add(unitLife) {
-			g.give(now, p, n)
-		}
+		g.retrieve(now, m, p, n)
 		return
 	}
 	n = min(n, m.held[p])
@@ -316,9 +312,19 @@ func (g *Grantor) queue(now Time, m *member, w *Waiter, refuse bool) {
 	g.arrive = append(g.arrive, w)
 }
 
+// pauseSlack 是一次暂停在路上来回可能拖长的。
+const pauseSlack = 100 * time.Millisecond
+
 func (g *Grantor) pause(now Time, from *member, p *admissionv1.Pause) {
+	if from.revision < g.renewed[p.GetServer()] {
+		return // 说的是从前的那个上游
+	}
 	d := min(time.Duration(p.GetForUs())*time.Microsecond, time.Minute)
+	known := g.core.pausedUntil(now, p.GetServer(), p.GetUpstreamModel())
 	g.core.Pause(now, p.GetServer(), p.GetUpstreamModel(), now.Add(d))
+	if now.Add(d) <= known.Add(pauseSlack) {
+		return // 人人报到时都说一遍，不必再转告人人
+	}
 	for _, m := range g.order {
 		if m != from && m.conn != 0 && m.joined {
 			f := m.frame()

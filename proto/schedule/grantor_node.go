@@ -140,6 +140,7 @@ func (g *Grantor) bury(now Time, m *member) {
 		g.give(now, u.Pool, u.N)
 	}
 	m.held, m.reserve = map[Pool]int64{}, map[Pool]int64{}
+	g.forfeit(now, m, true)
 	lost := m.lost
 	m.lost = false
 	if lost {
@@ -187,6 +188,9 @@ func (g *Grantor) endLearning(now Time) {
 			}
 			g.lose(now, m)
 		}
+	}
+	if !g.first && !broken(bugRatesStartFull) {
+		g.emptyRates(now)
 	}
 	if known {
 		return

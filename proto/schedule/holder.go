@@ -58,6 +58,7 @@ type Holder struct {
 	waiters map[uint64]*Waiter
 	fresh   []*Waiter // 这一步里新来的，还没有递给授予者
 	levels  map[Pool]levelSeen
+	renewed renewals
 
 	// 与授予者的流。
 	wire      link[*admissionv1.AdmitRequest]  // 发出的
@@ -81,6 +82,8 @@ type Holder struct {
 	growBase Time // 从它起数到可以用足份额
 	oldBase  Time // 这次报到之前的 growBase：对面说自己不是授予者时还原
 	cutAt    Time // 流断的时刻，0 即没断过
+	rateAt   Time // 至早何时可以用速率份额：到那时授予者一定已经让出来了
+	alone    bool // 正用着速率份额；报到期间停手（Cap.Held），见 connect
 	share    *admissionv1.Share
 	shares   map[Pool]shareUnits
 	stored   uint64 // 已落盘的份额版本
@@ -94,8 +97,8 @@ type Holder struct {
 func NewHolder(cfg HolderConfig) *Holder {
 	h := &Holder{
 		cfg: cfg, core: NewCore(), stocks: map[Pool]*stock{}, rates: map[Pool]*rate{}, served: map[servedKey]*served{},
-		waiters: map[uint64]*Waiter{}, levels: map[Pool]levelSeen{}, servers: map[string]*ServerSpec{}, apps: map[string]*AppSpec{}, spec: &Spec{},
-		safe: true, leaseEnd: cfg.Now, growBase: cfg.Now, shares: map[Pool]shareUnits{}, cutAt: cfg.Now,
+		waiters: map[uint64]*Waiter{}, levels: map[Pool]levelSeen{}, renewed: renewals{}, servers: map[string]*ServerSpec{}, apps: map[string]*AppSpec{}, spec: &Spec{},
+		safe: true, leaseEnd: cfg.Now, growBase: cfg.Now, shares: map[Pool]shareUnits{}, cutAt: cfg.Now, rateAt: cfg.Now.Add(noticed),
 	}
 	if cfg.Stored != nil {
 		h.stored = cfg.Stored.GetVersion()
@@ -293,6 +296,7 @@ func (h *Holder) advance(now Time) {
 		h.release(now, a.app)
 	}
 	h.grow(now)
+	h.goAlone(now)
 	h.expireUnits(now)
 	h.rest()
 }
@@ -311,6 +315,9 @@ func (h *Holder) rest() {
 			if s.limited && !s.grown {
 				h.wake = earliest(h.wake, h.growAt(s))
 			}
+		}
+		if !h.alone {
+			h.wake = earliest(h.wake, h.rateAt)
 		}
 	}
 	for _, r := range h.rated {

@@ -10,7 +10,7 @@ import (
 
 // configure 换上一版配置。新设了限额的池，在途的当场认下；撤了限额的，闲置的交回。
 func (h *Holder) configure(now Time, spec *Spec) {
-	old := h.spec
+	old, before := h.spec, h.servers
 	h.spec = spec
 	h.servers, h.apps = make(map[string]*ServerSpec, len(spec.Servers)), make(map[string]*AppSpec, len(spec.Apps))
 	for i := range spec.Servers {
@@ -26,6 +26,7 @@ func (h *Holder) configure(now Time, spec *Spec) {
 		h.appStock(a.Name)
 		h.configureRates(now, Pool{App: a.Name}, a.Limits, AppBurstPercent)
 	}
+	h.renewed.learn(now, h.core, before, h.servers, spec.Revision)
 	for i := range old.Servers {
 		if s := &old.Servers[i]; h.servers[s.Name] == nil {
 			h.configureRates(now, Pool{Server: s.Name}, Limits{}, 0)
@@ -237,16 +238,18 @@ func (h *Holder) level(p Pool, limit int64) RateLevel {
 		return RateLevel{Set: true, Limit: limit, Remaining: max(free, 0), Reset: h.core.Full(h.now, p)}
 	}
 	l, known := h.levels[p]
+	burst := Burst(limit, AppBurstPercent)
 	if !known { // 近来没有用过它
-		return RateLevel{Set: true, Limit: limit, Remaining: Burst(limit, AppBurstPercent)}
+		return RateLevel{Set: true, Limit: limit, Remaining: burst}
 	}
 	// 久不用就不再有新的数：它照着说好的时刻回满。
 	reset := max(l.full-h.now.Sub(l.at), 0)
 	refilled := int64(0)
 	if l.full > 0 {
-		refilled = int64(float64(Burst(limit, AppBurstPercent)-l.remaining) * float64(l.full-reset) / float64(l.full))
+		refilled = int64(float64(burst-l.remaining) * float64(l.full-reset) / float64(l.full))
 	}
-	return RateLevel{Set: true, Limit: limit, Remaining: max(l.remaining+refilled, 0), Reset: reset}
+	own, _ := h.core.Free(h.now, p) // 闲置在这里的，授予者的余量里没有
+	return RateLevel{Set: true, Limit: limit, Remaining: min(max(l.remaining+refilled, 0)+max(own, 0), burst), Reset: reset}
 }
 
 // levelSeen 是授予者说的一个速率池的余量。
@@ -271,8 +274,11 @@ func (h *Holder) Entered(w *Waiter) int64 { return w.held.entered }
 const noShareAfter = 3 * time.Second
 
 // NoShare 说控制面不在，而这个节点在这个 server 或 app 上一个单位也用不了。
-func (h *Holder) NoShare(server, app string) bool {
-	if !h.safe || h.connected || h.now < h.cutAt.Add(noShareAfter) {
+func (h *Holder) NoShare(now Time, server, app string) bool {
+	if h.wake != 0 && now >= h.wake {
+		h.advance(now)
+	}
+	if !h.safe || h.connected || now < h.cutAt.Add(noShareAfter) {
 		return false
 	}
 	for _, s := range [2]*stock{h.serverStock(server), h.appStock(app)} {

@@ -27,6 +27,7 @@ func (h *Holder) connect(now Time) {
 	if h.safe {
 		// 对面可能把报的数记了账：从此刻起它按这个数为我们留着，要用足份额得重新等。
 		h.growBase = now
+		h.holdRates(now)
 	}
 	hello := &admissionv1.Hello{Version: h.cfg.Version}
 	for _, s := range h.order {
@@ -53,6 +54,7 @@ func (h *Holder) connect(now Time) {
 	f := h.frame()
 	f.Hello, f.ShareVersion = hello, h.stored
 	f.Demands, f.Busy = h.demands(true), h.busy()
+	f.Pauses = pauseMessages(now, h.core)
 	h.askAll(now)
 	h.rest()
 }
@@ -78,12 +80,20 @@ func (h *Holder) askFresh(now Time) {
 }
 
 // disconnect 说流不在了：手上的留着自己用，租期照走。
-func (h *Holder) disconnect(now Time) {
+func (h *Holder) disconnect(now Time) { h.cut(now, false) }
+
+// cut 是 disconnect；unheard 说对面不是授予者，没有人收下报到。
+func (h *Holder) cut(now Time, unheard bool) {
 	if !h.connected {
 		return
 	}
 	h.connected, h.welcomed, h.pending = false, false, nil
 	h.cutAt = now
+	if unheard {
+		h.holdRates(now)
+	} else {
+		h.restartRates(now)
+	}
 	for _, w := range h.waiters {
 		w.held.asked = false
 	}
@@ -105,7 +115,7 @@ func (h *Holder) receive(now Time, r *admissionv1.AdmitResponse) {
 	}
 	if n := r.GetNotLeader(); n != nil {
 		h.growBase = h.oldBase // 没有人为这次报到记账
-		h.disconnect(now)
+		h.cut(now, true)
 		h.emit(HolderEffect{Kind: Redirect, Leader: n.GetLeaderAddr(), Wait: time.Duration(n.GetRetryAfterUs()) * time.Microsecond})
 		return
 	}
@@ -151,7 +161,7 @@ func (h *Holder) lease(now Time, r *admissionv1.AdmitResponse) {
 
 // leaveSafe 又有了租期：授予者已经把报到的数记了账。
 func (h *Holder) leaveSafe(now Time) {
-	h.safe = false
+	h.safe, h.alone = false, false
 	for _, s := range h.order {
 		s.grown = false
 		h.resize(now, s)
@@ -204,7 +214,9 @@ func (h *Holder) inOrder(now Time, r *admissionv1.AdmitResponse) bool {
 func (h *Holder) take(now Time, r *admissionv1.AdmitResponse) {
 	h.welcomed = h.welcomed || r.GetWelcome()
 	for _, p := range r.GetPauses() {
-		h.core.Pause(now, p.GetServer(), p.GetUpstreamModel(), now.Add(time.Duration(p.GetForUs())*time.Microsecond))
+		if r.GetRevision() >= h.renewed[p.GetServer()] {
+			h.core.Pause(now, p.GetServer(), p.GetUpstreamModel(), now.Add(time.Duration(p.GetForUs())*time.Microsecond))
+		}
 	}
 	for _, g := range r.GetGrants() {
 		h.granted(now, r.GetRevision(), g)

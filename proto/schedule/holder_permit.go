@@ -54,7 +54,7 @@ func (h *Holder) begun(now Time, p *Permit) {
 func (h *Holder) fill(now Time, p *Permit) {
 	p.server, p.app = h.serverStock(p.Server), h.appStock(p.App)
 	p.Began, p.StartBy, p.charged, p.live = now, 0, p.Cost.Charge(), true
-	p.Used, p.Known, p.Aborted = Cost{}, false, false
+	p.Used, p.Known, p.Aborted, p.Unused = Cost{}, false, false, false
 }
 
 func (h *Holder) metered(p *Permit) bool { return p.server.metered || p.app.metered }
@@ -87,10 +87,11 @@ func (h *Holder) finish(now Time, p *Permit) {
 	h.settle(now, p, actual.Tokens())
 	if h.metered(p) {
 		h.charge(now, p, actual.Charge()-p.charged)
-		v, took := h.servedOf(p), now.Sub(p.Began)
-		v.requests++
-		v.busy += took
-		h.core.Served(now, p.Server, p.App, 1, took)
+		if v, took := h.servedOf(p), now.Sub(p.Began); !p.Unused {
+			v.requests++
+			v.busy += took
+			h.core.Served(now, p.Server, p.App, 1, took)
+		}
 	}
 	if p.Aborted && p.server.grace > 0 && !broken(bugNoGrace) {
 		p.server.aborting++
@@ -110,6 +111,7 @@ func (h *Holder) finish(now Time, p *Permit) {
 // arrive 让一个请求排队。连着授予者时，等不等得到由它说。
 func (h *Holder) arrive(now Time, w *Waiter) {
 	w.Node, w.held = h.cfg.Node, waiterState{place: Place{Wait: -1}}
+	w.spot.prefer = h.prefer(now, w)
 	if r, refused := h.core.Arrive(now, w, !h.connected); refused {
 		h.emit(HolderEffect{Kind: Refuse, Waiter: w, Refusal: r})
 		return
@@ -118,6 +120,24 @@ func (h *Holder) arrive(now Time, w *Waiter) {
 	h.fresh = append(h.fresh, w)
 	h.hungry = true
 }
+
+// tierPatience 是先问授予者更好的一层至多多久；远大于一个来回。
+const tierPatience = 50 * time.Millisecond
+
+// prefer 是一个新来的请求到何时为止只去最好的一层；等不了多久的，一半时间用来问。
+func (h *Holder) prefer(now Time, w *Waiter) Time {
+	if !h.AsksFirst() {
+		return 0
+	}
+	d := tierPatience
+	if w.Deadline != 0 {
+		d = min(d, max(w.Deadline.Sub(now)/2, 0))
+	}
+	return now.Add(d)
+}
+
+// AsksFirst 说连着授予者：更好的一层在本地满了，宿主不可直接用较低的一层，要先 Arrived 问它。暂停着的一层不算。
+func (h *Holder) AsksFirst() bool { return h.welcomed }
 
 func (h *Holder) leave(now Time, w *Waiter) {
 	if h.waiters[w.ID] == w {
@@ -223,7 +243,7 @@ func (h *Holder) granted(now Time, revision uint64, g *admissionv1.Grant) {
 			timed = true
 		}
 	}
-	if w == nil || h.safe || timed && dead || !w.accepts(g.GetTarget()) || h.outdated(revision, w.App, g.GetTarget().GetServer()) {
+	if w == nil || h.safe || h.stillPaused(now, revision, g.GetTarget()) || timed && dead || !w.accepts(g.GetTarget()) || h.outdated(revision, w.App, g.GetTarget().GetServer()) {
 		h.refuseGrant(now, w, g)
 		return
 	}
@@ -261,6 +281,18 @@ func (h *Holder) outdated(revision uint64, app, server string) bool {
 	return revision < h.appStock(app).lowered || revision < h.serverStock(server).lowered
 }
 
+// stillPaused 说一次授予去的目标在这里还暂停着：授予的时候授予者还不知道，或者它的钟快些。再说一遍，免得原样又给一次。
+// 它的配置比这里的新，就听它的：那或许已经是另一个上游。
+func (h *Holder) stillPaused(now Time, revision uint64, t *admissionv1.Candidate) bool {
+	until := h.core.pausedUntil(now, t.GetServer(), t.GetUpstreamModel())
+	if until == 0 || revision > h.spec.Revision {
+		return false
+	}
+	f := h.frame()
+	f.Pauses = append(f.Pauses, pauseMessage(now, t.GetServer(), t.GetUpstreamModel(), until))
+	return true
+}
+
 // accepts 说一个目标还在不在候选里：配置可能刚换过。
 func (w *Waiter) accepts(t *admissionv1.Candidate) bool {
 	for i := range w.Candidates {
@@ -291,7 +323,10 @@ func (h *Holder) refuseGrant(now Time, w *Waiter, g *admissionv1.Grant) {
 			h.surplus(now, h.stock(p))
 			continue
 		}
-		h.unused(h.rate(p), a.GetUnits(), fromMicros(g.GetAtUs()), now)
+		// 请求数的不还：授予者补它的桶时没有把它算在容量里，还回去就可能在 60 s 里多出一个。
+		if p.Kind == Tokens {
+			h.settled(h.rate(p), a.GetUnits(), 0)
+		}
 	}
 	if w != nil {
 		w.held.asked = false
@@ -303,6 +338,6 @@ func (h *Holder) pause(now Time, e TargetPaused) {
 	h.core.Pause(now, e.Server, e.Upstream, now.Add(e.For))
 	if h.connected {
 		f := h.frame()
-		f.Pauses = append(f.Pauses, &admissionv1.Pause{Server: e.Server, UpstreamModel: e.Upstream, ForUs: e.For.Microseconds()})
+		f.Pauses = append(f.Pauses, pauseMessage(now, e.Server, e.Upstream, now.Add(e.For)))
 	}
 }

@@ -71,11 +71,14 @@ func (h *Holder) configureRate(now Time, p Pool, limit, burst int64) {
 	if r == nil {
 		r = h.rate(p)
 	}
-	was := r.limited
+	was, own := r.limited, r.share
 	r.limited, r.limit, r.burst = limit > 0, limit, burst
 	h.shareRate(r)
-	if was != r.limited || h.safe {
+	switch {
+	case was != r.limited || h.alone && (own == 0) != (r.share == 0):
 		h.refill(now, r)
+	case h.alone && r.limited && r.share > 0:
+		h.core.SetCap(now, r.pool, h.ownCap(r))
 	}
 }
 
@@ -95,12 +98,48 @@ func (h *Holder) refill(now Time, r *rate) {
 	case !r.limited:
 		h.core.SetCap(now, r.pool, Cap{})
 		return
-	case h.safe && r.share > 0:
-		h.core.SetCap(now, r.pool, Cap{Mode: Rate, N: r.share, BurstPercent: r.burst})
+	case h.alone && r.share > 0:
+		h.core.SetCap(now, r.pool, h.ownCap(r))
 	default:
 		h.core.SetCap(now, r.pool, Cap{Mode: Stock})
 	}
 	h.core.SetLevel(now, r.pool, 0)
+}
+
+// ownCap 是控制面不在时一个速率池的限额。它每 61 s 补的不多于份额，见 bucket.lend。
+func (h *Holder) ownCap(r *rate) Cap {
+	return Cap{Mode: Rate, N: r.share, BurstPercent: r.burst, Held: h.connected}
+}
+
+// goAlone 开始用速率份额，从空桶起：授予者此时已经不再给这一份。
+func (h *Holder) goAlone(now Time) {
+	if h.alone || !h.safe || h.connected || now < h.rateAt {
+		return
+	}
+	h.alone = true
+	for _, r := range h.rated {
+		h.refill(now, r)
+	}
+}
+
+// holdRates 在报到期间停手：对面一收下报到就不再让出这一份。没有人收下（原来不是授予者）则当没有停过。
+func (h *Holder) holdRates(now Time) {
+	for _, r := range h.rated {
+		if h.alone && r.limited && r.share > 0 {
+			h.core.SetCap(now, r.pool, h.ownCap(r))
+		}
+	}
+}
+
+// restartRates 说刚才那条流上或许有人收下了报到：等它再把这一份让出来。
+func (h *Holder) restartRates(now Time) {
+	h.rateAt = now.Add(noticed)
+	if h.alone {
+		h.alone = false
+		for _, r := range h.rated {
+			h.refill(now, r)
+		}
+	}
 }
 
 // reserve 记下一个请求在 token 池里预留的，core 已经扣了。
@@ -147,7 +186,7 @@ func (h *Holder) settle(now Time, p *Permit, used int64) {
 		case v.leased:
 			r.reserved -= v.n
 			h.settled(r, v.n, used)
-		case h.safe:
+		case h.alone:
 			h.core.Give(now, r.pool, v.n-used)
 		}
 		*v = reservation{}

@@ -52,10 +52,18 @@ type member struct {
 	demand  []Units
 	keep    map[Pool]int64
 	busy    map[Pool]int64
+	spares  []spare // 放在它那里、还会退回来的速率单位
 	waiters map[uint64]*Waiter
 	placed  Time // 上次告诉它各位置的时刻
 
 	share shareState
+}
+
+// spare 是放在一个节点那里的闲置的速率单位：寿命过了就不会再退回来。token 的随结算退回，分不出是不是它们，只以时间计。
+type spare struct {
+	pool  Pool
+	n     int64
+	until Time
 }
 
 type settledSeen struct{ reserved, used int64 }
@@ -88,6 +96,9 @@ func (m *member) clearRun() {
 func (m *member) leaseUntil() Time {
 	return m.heardAt.Add(LeaseTTL + LeaseTTL*2*drift/100 + slack)
 }
+
+// noticed 盖过从节点最后一次说话到授予者不再当它连着：以节点的钟，连同那句话在路上的。
+const noticed = (LeaseTTL + LeaseTTL*2*drift/100 + 2*slack) * (100 + 2*drift) / 100
 
 // open 说此刻可以授予它。
 func (m *member) open() bool { return m.conn != 0 && m.joined && !m.muted && !m.lost }

@@ -17,6 +17,8 @@ type Cap struct {
 	Mode         Mode
 	N            int64
 	BurstPercent int64
+	Lent         Lent // 从 Rate 里借给别处的，见 bucket.lend
+	Held         bool // Rate 暂且不放行，照样补充
 }
 
 // pool 的 used 是 Count 的在外单位，不限时也记着，这样限额设上的时候在途的都在账上。
@@ -28,7 +30,7 @@ type pool struct {
 
 func (p *pool) setCap(now Time, next Cap) (changed bool) {
 	if next.Mode != Rate {
-		next.BurstPercent = 0
+		next = Cap{Mode: next.Mode, N: next.N}
 	}
 	if next.Mode == Unlimited || next.Mode == Stock {
 		next.N = 0
@@ -36,11 +38,16 @@ func (p *pool) setCap(now Time, next Cap) (changed bool) {
 	if next == p.cap {
 		return false
 	}
-	switch {
-	case next.Mode == Rate && p.cap.Mode == Rate:
-		p.bucket = p.bucket.resized(now, next.N, next.BurstPercent)
-	case next.Mode == Rate:
-		p.bucket = newBucket(now, next.N, next.BurstPercent)
+	switch next.Mode {
+	case Rate:
+		if p.cap.Mode != Rate {
+			p.bucket = newBucket(now, next.N, next.BurstPercent)
+		} else if next.N != p.cap.N || next.BurstPercent != p.cap.BurstPercent {
+			p.bucket = p.bucket.resized(now, next.N, next.BurstPercent)
+		}
+		if next.Lent != p.bucket.lent {
+			p.bucket.lend(now, next.Lent)
+		}
 	default:
 		p.bucket = bucket{}
 	}
@@ -55,7 +62,7 @@ func (p *pool) admits(now Time, need int64) bool {
 		return p.cap.N-p.used >= need
 	case Rate:
 		p.bucket.advance(now)
-		return need <= 0 || p.bucket.n > 0 && p.bucket.level >= p.bucket.enough(need)
+		return need <= 0 || !p.cap.Held && p.bucket.rate > 0 && p.bucket.level >= p.bucket.enough(need)
 	case Stock:
 		return need <= 0 || p.bucket.level >= need
 	}
@@ -64,7 +71,7 @@ func (p *pool) admits(now Time, need int64) bool {
 
 // ready 是时间本身能使它放行 need 的时刻；不能则为 0。
 func (p *pool) ready(need int64) Time {
-	if p.cap.Mode != Rate || p.bucket.n <= 0 {
+	if p.cap.Mode != Rate || p.bucket.rate <= 0 || p.cap.Held {
 		return 0
 	}
 	return p.bucket.until(p.bucket.enough(need))
@@ -98,7 +105,9 @@ func (p *pool) free(now Time) (int64, bool) {
 	case Count:
 		return p.cap.N - p.used, true
 	case Rate:
-		p.bucket.advance(now)
+		if p.bucket.advance(now); p.bucket.rate <= 0 {
+			return min(p.bucket.level, 0), true
+		}
 	}
 	return p.bucket.level, true
 }
@@ -108,7 +117,7 @@ func (p *pool) full(now Time) time.Duration {
 		return 0
 	}
 	p.bucket.advance(now)
-	return max(0, p.bucket.until(p.bucket.size).Sub(p.bucket.at))
+	return max(0, p.bucket.until(p.bucket.top()).Sub(p.bucket.at))
 }
 
 // pools 是一个 server 或 app 的三个池，以 Kind−1 为下标。

@@ -18,7 +18,8 @@ type waiterSpot struct {
 	entries  []entry
 	first    [2]entry // 候选不多时不必另分内存
 	seed     uint64
-	deadline int // 在期限堆里的位置，从 1 起
+	deadline int  // 在期限堆里的位置，从 1 起
+	prefer   Time // 在此之前只去此刻没有暂停的最好一层，见 Core.preferring
 	queued   bool
 }
 

@@ -43,6 +43,8 @@ type Permit struct {
 	// Used 是实际的代价；Known 为假时按预计的结算。
 	Used  Cost
 	Known bool
+	// Unused 说没有发出过：不算一次完成，否则估计会以为这里快得很。它的请求数单位已经花了，不退，见 Holder.refuseGrant。
+	Unused bool
 	// Aborted 说上游的调用是被我们切断的：名额要再占 abort_grace_ms。
 	Aborted bool
 

@@ -1,6 +1,7 @@
 package schedule
 
 import (
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -391,7 +392,7 @@ func (n *simNode) arrive(q *simReq) {
 	n.w.meter.arrivals++
 	i, ok := ruleset.Choose(len(list), func(i int) int64 { return list[i].Priority }, func(i int) int64 { return list[i].Weight },
 		func(i int) ruleset.Verdict { return n.h.Judge(now, list[i].Server, list[i].UpstreamModel, &q.Request) }, n.w.rng.Uint64())
-	if ok {
+	if ok && !n.mustAsk(now, q, list[i].Priority) {
 		q.state = simRunning
 		p := &Permit{Request: q.Request, Server: list[i].Server, Upstream: list[i].UpstreamModel}
 		n.w.meter.local++
@@ -402,7 +403,7 @@ func (n *simNode) arrive(q *simReq) {
 	}
 	none := true
 	for i := range list {
-		none = none && n.h.NoShare(list[i].Server, q.App)
+		none = none && n.h.NoShare(now, list[i].Server, q.App)
 	}
 	if none {
 		n.w.meter.noShare++
@@ -420,6 +421,13 @@ func (n *simNode) arrive(q *simReq) {
 		n.w.after(q.leaves, func() { n.do(inc, func() { n.hangup(q) }) })
 	}
 	n.step(Arrived{q.w})
+}
+
+// mustAsk 说更好的一层在本地满了，要先问授予者。
+func (n *simNode) mustAsk(now Time, q *simReq, tier int64) bool {
+	return n.h.AsksFirst() && slices.ContainsFunc(q.candidates, func(c Candidate) bool {
+		return c.Priority < tier && n.h.Judge(now, c.Server, c.UpstreamModel, &q.Request) == ruleset.Full
+	})
 }
 
 // count 记在等的请求，供量利用率。

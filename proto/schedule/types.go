@@ -61,7 +61,9 @@ type Limits struct {
 
 // ServerSpec 是配置里一个 server 与准入有关的部分。
 type ServerSpec struct {
-	Name         string
+	Name string
+	// Identity 变了即是另一个上游（地址或凭证换了）：从前的暂停不作数。内容归宿主，只比相等；不可是凭证本身。
+	Identity     string
 	Limits       Limits
 	BurstPercent int64
 	MaxWaiting   int64         // 这个 server 的队里至多几个，0 即不限

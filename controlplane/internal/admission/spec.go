@@ -1,6 +1,7 @@
 package admission
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"time"
 
@@ -27,7 +28,7 @@ func specOf(u *configv1.SnapshotUpdate) (*schedule.Spec, error) {
 	spec := &schedule.Spec{Revision: u.GetRevision()}
 	for _, x := range s.GetServers() {
 		spec.Servers = append(spec.Servers, schedule.ServerSpec{
-			Name: x.GetName(), Limits: limitsOf(x.GetLimits()), BurstPercent: x.GetBurstPercent(), MaxWaiting: x.GetQueue().GetMaxWaiting(),
+			Name: x.GetName(), Identity: identity(x), Limits: limitsOf(x.GetLimits()), BurstPercent: x.GetBurstPercent(), MaxWaiting: x.GetQueue().GetMaxWaiting(),
 			Total:      time.Duration(x.GetTimeouts().GetTotalMs()) * time.Millisecond,
 			AbortGrace: time.Duration(x.GetAbortGraceMs()) * time.Millisecond,
 		})
@@ -36,6 +37,22 @@ func specOf(u *configv1.SnapshotUpdate) (*schedule.Spec, error) {
 		spec.Apps = append(spec.Apps, schedule.AppSpec{Name: x.GetName(), Limits: limitsOf(x.GetLimits())})
 	}
 	return spec, nil
+}
+
+// identity 是一个上游的地址与凭证的指纹；凭证也可能写在自定的头部里。不是凭证本身：Spec 会被打印。
+func identity(x *configv1.Server) string {
+	h := sha256.New()
+	for _, part := range append([]string{x.GetProvider(), x.GetBaseUrl(), x.GetApiKey()}, headers(x)...) {
+		fmt.Fprintf(h, "%d:%s", len(part), part)
+	}
+	return string(h.Sum(nil))
+}
+
+func headers(x *configv1.Server) (list []string) {
+	for _, v := range x.GetHeaders() {
+		list = append(list, v.GetName(), v.GetValue())
+	}
+	return list
 }
 
 func limitsOf(l *configv1.Limits) schedule.Limits {

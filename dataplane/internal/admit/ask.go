@@ -10,7 +10,7 @@ import (
 
 // Candidates 是一个请求可以去的目标们，由 gateway 提供。Choose 与 Waitable 多在 Gate 的锁内被调用，不可再回到 Gate。
 type Candidates interface {
-	// Choose 在此刻能开始的里面挑一个；judge 说准入这边准不准。没有则 nil。
+	// Choose 在此刻能开始的里面挑一个；judge 说准入这边准不准，要按层由上到下问它。没有则 nil。
 	Choose(judge func(*state.Target) ruleset.Verdict) *state.Target
 	// Waitable 走过值得等的：没停用、没摘出、没试过。
 	Waitable(judge func(*state.Target) ruleset.Verdict, yield func(*state.Target))

@@ -2,6 +2,7 @@ package admit
 
 import (
 	"context"
+	"math"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -77,6 +78,7 @@ type Gate struct {
 	holder *schedule.Holder
 	now    schedule.Time     // 拿到锁的那一刻
 	asking *schedule.Request // judge 正在替谁问
+	full   int64             // 这一次问到过的、满了的最好一层
 	timer  *time.Timer       // 唯一的定时器，在 holder.Next 走表
 	armed  schedule.Time     // timer 定在何时，0 即没有定
 	looker *time.Timer       // 有人在等时，让他们轮着看一眼候选
@@ -139,7 +141,7 @@ func (g *Gate) start(ask *Ask, p *Permit) bool {
 	g.lock()
 	defer g.mu.Unlock()
 	g.meet(ask.App)
-	g.asking = &p.permit.Request
+	g.asking, g.full = &p.permit.Request, math.MaxInt64
 	t := ask.Candidates.Choose(g.judge)
 	g.asking = nil
 	if t == nil {
@@ -152,7 +154,15 @@ func (g *Gate) start(ask *Ask, p *Permit) bool {
 	return true
 }
 
-// verdict 说准入这边此刻准不准一个目标；须持锁。
+// verdict 说准入这边此刻准不准一个目标；须持锁。候选按层由上到下来问：连着授予者时，上面一层只是在本地满了，
+// 下面的就不准，要先问授予者。
 func (g *Gate) verdict(t *state.Target) ruleset.Verdict {
-	return g.holder.Judge(g.now, t.Server.Name, t.UpstreamModel, g.asking)
+	v := g.holder.Judge(g.now, t.Server.Name, t.UpstreamModel, g.asking)
+	switch {
+	case v == ruleset.Full:
+		g.full = min(g.full, t.Priority)
+	case v == ruleset.Startable && t.Priority > g.full && g.holder.AsksFirst():
+		return ruleset.Full
+	}
+	return v
 }

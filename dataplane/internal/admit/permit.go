@@ -98,7 +98,7 @@ func (g *Gate) finish(p *Permit) {
 
 // giveBack 还掉一张没有用过的许可；须持锁。
 func (g *Gate) giveBack(p *Permit) {
-	p.used, p.known = schedule.Cost{}, true
+	p.used, p.known, p.permit.Unused = schedule.Cost{}, true, true
 	g.finish(p)
 	p.Target = nil
 }

@@ -2,6 +2,7 @@ package admit
 
 import (
 	"context"
+	"math"
 	"slices"
 	"time"
 
@@ -106,7 +107,7 @@ func nobodyWaits(list []*state.Target) bool {
 // gather 给出此刻值得等的目标，与接在 list 之后的候选，一一对应。须持锁。
 func (g *Gate) gather(c Candidates, w *waiter, list []schedule.Candidate) ([]*state.Target, []schedule.Candidate) {
 	targets := w.targets[:0]
-	g.asking = &w.Request
+	g.asking, g.full = &w.Request, math.MaxInt64
 	c.Waitable(g.judge, func(t *state.Target) {
 		targets = append(targets, t)
 		list = append(list, schedule.Candidate{Server: t.Server.Name, UpstreamModel: t.UpstreamModel, Weight: t.Weight, Priority: t.Priority})

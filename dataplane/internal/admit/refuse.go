@@ -59,7 +59,7 @@ func (g *Gate) roomFor(w *waiter) error {
 // noShare 在控制面不在、本节点在每个候选上都没有份额时给出回答。须持锁。
 func (g *Gate) noShare(w *waiter) error {
 	for _, t := range w.targets {
-		if !g.holder.NoShare(t.Server.Name, w.App) {
+		if !g.holder.NoShare(g.now, t.Server.Name, w.App) {
 			return nil
 		}
 	}

@@ -71,7 +71,7 @@ func (g *Gate) configure() {
 func serverSpecs(st *state.State) (out []schedule.ServerSpec) {
 	for s := range st.Servers() {
 		out = append(out, schedule.ServerSpec{
-			Name: s.Name, Limits: schedule.Limits(s.Limits), BurstPercent: int64(s.BurstPercent),
+			Name: s.Name, Identity: string(s.Identity[:]), Limits: schedule.Limits(s.Limits), BurstPercent: int64(s.BurstPercent),
 			MaxWaiting: int64(s.MaxWaiting), Total: s.Total, AbortGrace: s.AbortGrace,
 		})
 	}
