@@ -83,15 +83,15 @@ func TestHolder_ShrinksToItsShareWhenTheLeaseEnds(t *testing.T) {
 
 func TestHolder_WithoutAShareItSaysSo(t *testing.T) {
 	x := newHand(t, handSpec(1, 8), nil)
-	if x.NoShare("s", "a") {
+	if x.NoShare(x.now, "s", "a") {
 		t.Fatal("gives up before it tried to reach a grantor")
 	}
 	x.pass(noShareAfter)
 	x.do(Ticked{})
-	if !x.NoShare("s", "a") || x.NoShare("free", "a") {
+	if !x.NoShare(x.now, "s", "a") || x.NoShare(x.now, "free", "a") {
 		t.Fatal("no grantor and no share: nothing starts at s, anything at free")
 	}
-	if x.open(); x.NoShare("s", "a") {
+	if x.open(); x.NoShare(x.now, "s", "a") {
 		t.Fatal("with a grantor it may wait")
 	}
 }
