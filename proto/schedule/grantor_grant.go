@@ -193,15 +193,20 @@ func (g *Grantor) recall(now Time, p Pool) {
 
 // retrieve 收回放在一个节点那里的至多 n 个请求数单位；过了寿命的不再收。
 func (g *Grantor) retrieve(now Time, m *member, p Pool, n int64) {
+	g.give(now, p, g.reclaim(now, m, p, n))
+}
+
+// reclaim 说放在一个节点那里的至多 n 个就要退回来，不再替它们留着容量；返回有多少。请求数的过了寿命就不算，token 的总要退。
+func (g *Grantor) reclaim(now Time, m *member, p Pool, n int64) (back int64) {
 	for i := range m.spares {
-		if v := &m.spares[i]; v.pool == p && now < v.until {
-			back := min(n, v.n)
-			v.n -= back
-			n -= back
-			g.core.Leave(now, p, -back)
-			g.give(now, p, back)
+		if v := &m.spares[i]; v.pool == p && (p.Kind == Tokens || now < v.until) {
+			some := min(n-back, v.n)
+			v.n -= some
+			back += some
+			g.core.Leave(now, p, -some)
 		}
 	}
+	return back
 }
 
 // forfeit 放弃过了寿命的；all 则全部。

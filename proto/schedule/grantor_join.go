@@ -251,6 +251,9 @@ func (g *Grantor) settle(now Time, m *member, list []*admissionv1.Settled, basel
 		}
 		reserved, used := s.GetReserved()-old.reserved, s.GetUsed()-old.used
 		m.owed[p] -= reserved
+		if back := reserved - used; back > 0 { // 闲置着还回来的也在其中，分不出是哪些
+			g.reclaim(now, m, p, back)
+		}
 		g.give(now, p, reserved-used)
 	}
 }

@@ -200,6 +200,9 @@ func TestGrantor_NewTermStartsItsRatesEmpty(t *testing.T) {
 	if len(a.granted()) != 0 {
 		t.Fatal("granted out of a rate nobody knows the state of")
 	}
+	for d.View(d.now).Learning {
+		d.pass(time.Millisecond, a)
+	}
 	if free, _ := d.core.Free(d.now, requests); free > 0 {
 		t.Fatalf("%d free at the start of a term", free)
 	}

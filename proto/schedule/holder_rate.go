@@ -226,6 +226,9 @@ func (h *Holder) stockUp(now Time, r *rate, n int64, at Time) {
 func (h *Holder) unused(r *rate, n int64, at, now Time) {
 	if r.pool.Kind == Tokens {
 		h.settled(r, n, 0)
+		if h.connected {
+			h.frame() // 马上说：闲置的在授予者那里占着容量
+		}
 		return
 	}
 	if h.connected && now < h.clock.local(now, at).Add(unitLife) {
