@@ -237,26 +237,3 @@ func TestAdmission_Outage(t *testing.T) {
 		t.Errorf("nothing was served in the last five seconds of the outage")
 	}
 }
-
-// TestAdmission_Handover 让两个控制面先后被要求停下：当任的交班，不越过限额，授予几乎不断。
-func TestAdmission_Handover(t *testing.T) {
-	f := newLimited(t, shape{nodes: faultNodes, replicas: 1, outside: true}, faultLimit, faultService)
-	c := f.besiege()
-	f.phase(c).warm()
-	for i, plane := range append(f.Replicas, f.Controlplane) {
-		p := f.phase(c)
-		time.Sleep(time.Second)
-		stopped := time.Now()
-		if err := plane.Stop(20 * time.Second); err != nil {
-			t.Fatal(err)
-		}
-		took := time.Since(stopped)
-		recovery := p.back(stopped, 5*time.Second)
-		pauseFor := gap(f.rows(nil), stopped, time.Now())
-		if err := plane.Start(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		p.back(time.Now(), 5*time.Second)
-		p.end(fmt.Sprintf("handover-%d", i+1), fmt.Sprintf("stopped=%s stop_took=%s gap_in_grants=%s recovery=%s", plane.Name, short(took), short(pauseFor), short(recovery)))
-	}
-}

@@ -63,7 +63,9 @@ type Grantor struct {
 
 	saves  map[uint64]func(now Time)
 	saved  uint64
-	planAt Time // 0 即不必重算份额
+	planAt Time           // 0 即不必重算份额
+	quotas []quota        // 与 pools 一一对应
+	bounds map[Pool]int64 // 各池里所有节点份额的上界之和
 
 	wake    Time
 	effects []GrantorEffect
@@ -77,7 +79,7 @@ type Counts struct{ Grants, Refusals int64 }
 func NewGrantor(cfg GrantorConfig) *Grantor {
 	g := &Grantor{
 		term: cfg.Term, core: NewCore(), members: map[string]*member{}, conns: map[uint64]*member{}, first: cfg.First,
-		limbo: map[Pool]int64{}, settling: map[Pool]settling{}, tight: map[Pool]Time{}, dirty: map[Pool]bool{}, saves: map[uint64]func(Time){}, renewed: renewals{},
+		limbo: map[Pool]int64{}, settling: map[Pool]settling{}, tight: map[Pool]Time{}, dirty: map[Pool]bool{}, saves: map[uint64]func(Time){}, renewed: renewals{}, bounds: map[Pool]int64{},
 		servers: map[string]*ServerSpec{}, apps: map[string]*AppSpec{},
 	}
 	for _, row := range cfg.Members {
@@ -86,7 +88,7 @@ func NewGrantor(cfg GrantorConfig) *Grantor {
 		m.lostAt = cfg.Now.Add(-min(row.SilentFor, ShareTTL))
 		m.heardAt = cfg.Now
 		m.share.version, m.share.acked = row.ShareVersion, row.ShareVersion
-		m.share.current, m.share.issued = unitsMap(row.Shares), unitsMap(row.Shares)
+		g.reshare(m, unitsMap(row.Shares), unitsMap(row.Shares))
 		g.learning = g.learning || !row.Clear
 	}
 	if broken(bugNoLearning) {
@@ -202,6 +204,7 @@ func (g *Grantor) add(name string) *member {
 }
 
 func (g *Grantor) remove(m *member) {
+	g.reshare(m, nil, nil)
 	delete(g.members, m.name)
 	g.order = slices.DeleteFunc(g.order, func(o *member) bool { return o == m })
 	g.planAt = earliest(g.planAt, 1)

@@ -23,6 +23,10 @@ func (g *Grantor) reconfigure(now Time, spec *Spec) {
 		g.limit(Pool{App: a.Name}, a.Limits)
 	}
 	slices.SortFunc(g.pools, comparePools)
+	g.quotas = make([]quota, len(g.pools))
+	for i, p := range g.pools {
+		g.quotas[i] = g.quota(p)
+	}
 	for _, p := range g.pools {
 		if _, was := slices.BinarySearchFunc(old, p, comparePools); !was && !opening && p.Kind == InFlight {
 			g.settling[p] = settling{revision: spec.Revision, until: now.Add(settleFor)}

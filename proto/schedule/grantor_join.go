@@ -128,7 +128,7 @@ func (g *Grantor) join(now Time, m *member, r *admissionv1.AdmitRequest) {
 		return
 	}
 	stream := m.stream
-	g.save([]Member{m.row()}, func(now Time) {
+	g.save([]Member{g.row(m)}, func(now Time) {
 		m.durable = true
 		if m.conn != 0 && m.stream == stream && !m.joined {
 			g.welcome(now, m)

@@ -113,7 +113,7 @@ func (g *Grantor) fade(now Time, m *member) {
 	}
 	if len(m.held) == 0 && !m.cleared && (m.seen || now >= m.lostAt+g.quarantine(Pool{})) {
 		m.cleared, m.durable = true, false
-		g.save([]Member{m.row()}, nil)
+		g.save([]Member{g.row(m)}, nil)
 	}
 	if now >= m.lostAt.Add(ShareTTL) {
 		g.bury(now, m)

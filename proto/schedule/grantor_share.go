@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	planWork  = 50_000 // 一步至多看这么多（节点 × 池）
+	planWork  = 6_000 // 一步看够这么多（节点 × 池）就停
 	planPause = 10 * time.Millisecond
 )
 
@@ -17,14 +17,6 @@ const (
 func (g *Grantor) plan(now Time) {
 	if g.learning || g.spec == nil || len(g.order) == 0 {
 		return
-	}
-	slack := map[Pool]int64{}
-	for _, p := range g.pools {
-		total := g.shared(p)
-		for _, m := range g.order {
-			total -= m.share.bound(p)
-		}
-		slack[p] = total
 	}
 	var rows []Member
 	var raised []*member
@@ -38,18 +30,18 @@ func (g *Grantor) plan(now Time) {
 			continue
 		}
 		work += len(g.pools)
-		next, up, changed := g.nextShare(m, i, slack)
+		next, up, changed := g.nextShare(m, i)
 		if !changed {
 			continue
 		}
 		m.share.version++
-		m.share.issued = next
+		g.reshare(m, m.share.current, next)
 		if !up {
 			m.frame().Share = g.shareMessage(m)
 			continue
 		}
 		m.share.saving = true
-		rows = append(rows, m.row())
+		rows = append(rows, g.row(m))
 		raised = append(raised, m)
 	}
 	if len(rows) > 0 {
@@ -58,18 +50,18 @@ func (g *Grantor) plan(now Time) {
 }
 
 // nextShare 是一个节点的下一份：该缩的缩到底，该增的增到空出来的为止。
-func (g *Grantor) nextShare(m *member, i int, slack map[Pool]int64) (next map[Pool]int64, up, changed bool) {
-	next = map[Pool]int64{}
-	for _, p := range g.pools {
-		was, want := m.share.current[p], g.target(p, i)
+func (g *Grantor) nextShare(m *member, i int) (next map[Pool]int64, up, changed bool) {
+	next = make(map[Pool]int64, len(g.pools))
+	for k, p := range g.pools {
+		q := &g.quotas[k]
+		was, want := m.share.current[p], q.of(i, len(g.order))
 		n := min(was, want)
 		if more := want - was; more > 0 {
-			room := slack[p]
+			room := q.all - g.bounds[p]
 			if broken(bugGrowBeforeShrink) {
 				room = more
 			}
 			if more = min(more, room); more > 0 {
-				slack[p] -= more
 				n += more
 				up = true
 			}
@@ -85,28 +77,65 @@ func (g *Grantor) nextShare(m *member, i int, slack map[Pool]int64) (next map[Po
 	return next, up, changed
 }
 
-// shared 是一个池在控制面不在时可以分出去的量。
-func (g *Grantor) shared(p Pool) int64 {
+// quota 是一个池在控制面不在时可以分出去的量，与除不尽的从谁数起。
+type quota struct{ all, first int64 }
+
+func (g *Grantor) quota(p Pool) quota {
 	n, percent := g.limitOf(p)
 	if p.Kind != InFlight {
 		n += 1 - Burst(n, percent) // 与授予者在时的速率一样，交接的那一分钟才不会超
 	}
-	return n
-}
-
-// target 是第 i 个节点在一个池里该有的份额。
-func (g *Grantor) target(p Pool, i int) int64 {
-	n, all := int64(len(g.order)), g.shared(p)
 	h := fnv.New32a()
 	h.Write([]byte(p.Server))
 	h.Write([]byte{0})
 	h.Write([]byte(p.App))
-	first := int64(h.Sum32()) % n
-	share := all / n
-	if (int64(i)-first+n)%n < all%n {
+	return quota{n, int64(h.Sum32())}
+}
+
+// of 是 nodes 个节点里第 i 个该有的份额。
+func (q *quota) of(i, nodes int) int64 {
+	n := int64(nodes)
+	share := q.all / n
+	if (int64(i)-q.first%n+n)%n < q.all%n {
 		share++
 	}
 	return share
+}
+
+// reshare 换一个节点的份额，连同各池的上界之和。
+func (g *Grantor) reshare(m *member, current, issued map[Pool]int64) {
+	for p, n := range m.share.pools() {
+		if g.bounds[p] -= n; g.bounds[p] == 0 {
+			delete(g.bounds, p)
+		}
+	}
+	m.share.current, m.share.issued = current, issued
+	for p, n := range m.share.pools() {
+		if n != 0 {
+			g.bounds[p] += n
+		}
+	}
+}
+
+// sorted 是 sortedUnits；全在配置里的不必再排，g.pools 已经有次序。
+func (g *Grantor) sorted(m map[Pool]int64) []Units {
+	list, rest := make([]Units, 0, len(m)), len(m)
+	for _, p := range g.pools {
+		if n, ok := m[p]; ok {
+			if rest--; n != 0 {
+				list = append(list, Units{p, n})
+			}
+		}
+	}
+	if rest > 0 {
+		return sortedUnits(m)
+	}
+	return list
+}
+
+// row 是一个节点在成员表里该有的一行。
+func (g *Grantor) row(m *member) Member {
+	return Member{Node: m.name, Epoch: m.epoch, Clear: m.cleared, ShareVersion: m.share.version, Shares: g.sorted(m.share.pools())}
 }
 
 func (g *Grantor) sendShares(list []*member) {
@@ -127,8 +156,9 @@ func (g *Grantor) shareAcked(now Time, m *member, v uint64) {
 	if v < s.version || s.acked == v {
 		return
 	}
-	s.acked, s.current = v, s.issued
-	g.save([]Member{m.row()}, nil)
+	s.acked = v
+	g.reshare(m, s.issued, s.issued)
+	g.save([]Member{g.row(m)}, nil)
 	g.planAt = earliest(g.planAt, now.Add(planDelay))
 }
 
@@ -145,7 +175,7 @@ func (g *Grantor) shareJoined(m *member, v uint64) {
 
 func (g *Grantor) shareMessage(m *member) *admissionv1.Share {
 	v := &admissionv1.Share{Version: m.share.version}
-	for _, u := range sortedUnits(m.share.issued) {
+	for _, u := range g.sorted(m.share.issued) {
 		n, _ := g.limitOf(u.Pool)
 		v.Amounts = append(v.Amounts, &admissionv1.Amount{Pool: poolMessage(u.Pool), Units: u.N, Limit: n})
 	}

@@ -110,11 +110,6 @@ func (m *member) frame() *admissionv1.AdmitResponse {
 	return m.pending
 }
 
-// row 是它在成员表里该有的一行。
-func (m *member) row() Member {
-	return Member{Node: m.name, Epoch: m.epoch, Clear: m.cleared, ShareVersion: m.share.version, Shares: m.share.bounds()}
-}
-
 // shareState 是一个节点的安全份额：先缩后增，一次只有一版在路上。
 type shareState struct {
 	version uint64

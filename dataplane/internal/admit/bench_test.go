@@ -84,12 +84,12 @@ func TestAcquire_LimitsThatAreNotReachedCostNoAllocation(t *testing.T) {
 			t.Fatalf("%s: the benchmark failed", name)
 		}
 		spent := r.Extra["cpu-ns/op"]
-		fmt.Printf("figures: admission_cost limits=%q ns=%.0f wall_ns=%d allocs=%d bytes=%d waits_per_request=%.5f n=%d\n",
-			name, spent, r.NsPerOp(), r.AllocsPerOp(), r.AllocedBytesPerOp(), r.Extra["waits/op"], r.N)
+		fmt.Printf("figures: admission_cost limits=%q ns=%.0f wall_ns=%d allocs=%d bytes=%d waits_per_request=%.5f n=%d race=%t\n",
+			name, spent, r.NsPerOp(), r.AllocsPerOp(), r.AllocedBytesPerOp(), r.Extra["waits/op"], r.N, raced)
 		if r.AllocsPerOp() != 0 {
 			t.Errorf("%s: %d allocations per request", name, r.AllocsPerOp())
 		}
-		if limit := 3 * time.Microsecond; proof() && spent > float64(limit.Nanoseconds()) {
+		if limit := 3 * time.Microsecond; proof() && !raced && spent > float64(limit.Nanoseconds()) {
 			t.Errorf("%s: %.0f ns of CPU per request, more than %v", name, spent, limit)
 		}
 	}

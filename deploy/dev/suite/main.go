@@ -34,6 +34,10 @@ var suites = map[string][]group{
 		{name: "proof (small)", dir: "deploy", args: []string{"-count=1", "-timeout=15m", "./proof/..."}},
 	},
 	"proof": {
+		{name: "proof of a node", dir: "dataplane", env: []string{"VEGA_PROOF=full"},
+			args: []string{"-count=1", "-timeout=60m", "-p=1", "-run=TestDeadlines|TestLifecycles|LimitsThatAreNotReached|AddedWait", "./internal/admit", "./internal/gateway"},
+			must: []string{"TestDeadlines", "TestLifecycles_NothingLeaks", "TestLifecycles_ThroughTheRealRoadNothingLeaks",
+				"TestAcquire_LimitsThatAreNotReachedCostNoAllocation", "TestGate_AddedWaitIsOneRoundTrip"}},
 		{name: "proof", dir: "deploy", args: []string{"-count=1", "-timeout=60m", "./proof/..."}, env: []string{"VEGA_PROOF=full"}},
 	},
 }
