@@ -99,7 +99,9 @@ func (g *Grantor) join(now Time, m *member, r *admissionv1.AdmitRequest) {
 	m.version = h.GetVersion()
 	held, owed := map[Pool]int64{}, map[Pool]int64{}
 	for _, a := range h.GetHoldings() {
-		if p := poolOf(a.GetPool()); p.Kind == InFlight {
+		if p := poolOf(a.GetPool()); a.GetUnits() == 0 {
+			continue
+		} else if p.Kind == InFlight {
 			held[p] += a.GetUnits()
 		} else {
 			owed[p] += a.GetUnits()
@@ -186,7 +188,7 @@ func (g *Grantor) read(now Time, m *member, r *admissionv1.AdmitRequest) {
 	m.revision = r.GetRevision()
 	for _, a := range r.GetClaims() {
 		p := poolOf(a.GetPool())
-		m.held[p] += a.GetUnits()
+		m.hold(p, a.GetUnits())
 		g.take(now, p, a.GetUnits())
 	}
 	for _, a := range r.GetReturns() {
@@ -240,7 +242,7 @@ func (g *Grantor) returned(now Time, m *member, a *admissionv1.Amount) {
 		return
 	}
 	n = min(n, m.held[p])
-	m.held[p] -= n
+	m.hold(p, -n)
 	g.give(now, p, n)
 }
 

@@ -84,6 +84,13 @@ func (m *member) clearRun() {
 	m.keep, m.busy, m.demand = map[Pool]int64{}, map[Pool]int64{}, nil
 }
 
+// hold 给在途池里它持有的加上 n；到零即没有这一项，清点才看得出它空了。
+func (m *member) hold(p Pool, n int64) {
+	if m.held[p] += n; m.held[p] == 0 {
+		delete(m.held, p)
+	}
+}
+
 // leaseUntil 是授予者的钟上，它的租期一定已经结束的时刻：它的租期从它发出 echo 起算，而我们收到 echo 只会更晚。
 func (m *member) leaseUntil() Time {
 	return m.heardAt.Add(LeaseTTL + LeaseTTL*2*drift/100 + slack)
