@@ -111,7 +111,7 @@ type Closed struct{ Conn uint64 }
 // Saved 说一次 Save 已经落盘。
 type Saved struct{ ID uint64 }
 
-// Forgotten 说运维要忘掉一个不在了的节点。
+// Forgotten 说运维要忘掉一个不在了的节点；照办了即有 Delete，还不到时候就什么也没有，过后再说一遍。
 type Forgotten struct{ Node string }
 
 // Tick 说到了 Next 的时刻。

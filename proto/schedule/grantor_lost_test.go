@@ -48,3 +48,30 @@ func TestGrantor_NextIsInTheFutureOnceALostNodeIsClear(t *testing.T) {
 		t.Error("not clear after 200 s")
 	}
 }
+
+// TestGrantor_ForgetsANodeOnlyOnceItsLeaseIsOver 流断着而租期还在的节点照样在跑：此刻忘掉它，它的名额就会有两个人用。
+func TestGrantor_ForgetsANodeOnlyOnceItsLeaseIsOver(t *testing.T) {
+	r := newLeaderRig(t, rigSpec(1, 5, time.Minute), GrantorConfig{Term: 1, First: true})
+	a, b := r.join("a"), r.join("b")
+	r.run(2 * time.Second)
+	old := r.ask(a, 5)
+	r.run(500 * time.Millisecond)
+	r.cut(a)
+	r.tell(Forgotten{"a"})
+	next := r.ask(b, 5)
+	r.run(500 * time.Millisecond)
+	if r.lease(a) <= 0 || live(old) != 5 || live(next) != 0 || len(r.table) != 2 {
+		t.Fatalf("lease left %v, a runs %d, b runs %d, rows %d", r.lease(a), live(old), live(next), len(r.table))
+	}
+	r.run(12 * time.Second)
+	r.tell(Forgotten{"a"})
+	r.run(500 * time.Millisecond)
+	if live(next) != 5 || len(r.table) != 1 {
+		t.Errorf("after its lease: b runs %d, rows %d", live(next), len(r.table))
+	}
+	r.table["stranger"] = Member{Node: "stranger"}
+	r.tell(Forgotten{"stranger"})
+	if len(r.table) != 1 {
+		t.Error("the row of a node nobody knows stays")
+	}
+}

@@ -156,9 +156,13 @@ func (g *Grantor) part(now Time, m *member) {
 	g.bury(now, m)
 }
 
-// forget 运维说一个不在了的节点不会回来了。
+// forget 运维说一个不在了的节点不会回来了。租期还没有过的不听：流断着的一会儿里它照样在跑，下次再说。
 func (g *Grantor) forget(now Time, name string) {
-	if m := g.members[name]; m != nil && m.conn == 0 {
+	m := g.members[name]
+	switch {
+	case m == nil:
+		g.emit(GrantorEffect{Kind: Delete, Node: name})
+	case m.conn == 0 && m.lost:
 		g.bury(now, m)
 		if len(g.limbo) > 0 && g.allSeen() {
 			g.limboUntil = now

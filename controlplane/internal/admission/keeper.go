@@ -52,16 +52,14 @@ func (r *reign) check(ctx context.Context) {
 	}
 }
 
-// forget 把要忘掉的交给 Grantor，并删去它们的行：Grantor 不认识的也要删，否则每秒都会再看见它。
+// forget 把要忘掉的交给 Grantor，由它说删不删：租期还没有过的留到下一次检查。
 func (r *reign) forget(nodes []string) {
 	for _, node := range nodes {
 		r.post(func() {
 			if r.connected(node) {
 				return // 刚刚连上：下一次检查会作废那个记号
 			}
-			r.log.Info("node forgotten", zap.String("node", node))
 			r.step(schedule.Forgotten{Node: node})
-			r.saver.remove(node)
 		})
 	}
 }
