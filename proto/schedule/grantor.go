@@ -52,9 +52,10 @@ type Grantor struct {
 
 	// settling 是新设了限额的在途池：各节点认下在途的之前不授予，至迟到 until。
 	settling map[Pool]settling
-	tight    map[Pool]Time // 紧的池与紧到至少何时
-	dirty    map[Pool]bool // 这一步动过的池
-	arrive   []*Waiter     // 这一步新来的
+	totals   map[string]oldTotal // 各 server 降低之前（或撤掉之前）的 Total
+	tight    map[Pool]Time       // 紧的池与紧到至少何时
+	dirty    map[Pool]bool       // 这一步动过的池
+	arrive   []*Waiter           // 这一步新来的
 
 	saves  map[uint64]func(now Time)
 	saved  uint64
@@ -72,7 +73,7 @@ type Counts struct{ Grants, Refusals int64 }
 func NewGrantor(cfg GrantorConfig) *Grantor {
 	g := &Grantor{
 		term: cfg.Term, core: NewCore(), members: map[string]*member{}, conns: map[uint64]*member{}, first: cfg.First,
-		limbo: map[Pool]int64{}, settling: map[Pool]settling{}, tight: map[Pool]Time{}, dirty: map[Pool]bool{}, saves: map[uint64]func(Time){},
+		limbo: map[Pool]int64{}, settling: map[Pool]settling{}, totals: map[string]oldTotal{}, tight: map[Pool]Time{}, dirty: map[Pool]bool{}, saves: map[uint64]func(Time){},
 		servers: map[string]*ServerSpec{}, apps: map[string]*AppSpec{},
 	}
 	for _, row := range cfg.Members {

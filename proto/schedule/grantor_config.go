@@ -9,6 +9,7 @@ import (
 func (g *Grantor) reconfigure(now Time, spec *Spec) {
 	opening := g.spec == nil
 	old, before := g.pools, g.servers
+	g.keepTotals(now, spec)
 	g.spec, g.pools = spec, nil
 	g.servers, g.apps = make(map[string]*ServerSpec, len(spec.Servers)), make(map[string]*AppSpec, len(spec.Apps))
 	for i := range spec.Servers {

@@ -3,6 +3,8 @@ package schedule
 import (
 	"testing"
 	"time"
+
+	admissionv1 "github.com/vega-gateway/vega/proto/gen/go/vega/admission/v1"
 )
 
 // TestGrantor_ALostNodeThatGaveEverythingBackIsClearAndLeavesItAtRest 一个用完又还清了的节点被 kill -9：
@@ -73,5 +75,73 @@ func TestGrantor_ForgetsANodeOnlyOnceItsLeaseIsOver(t *testing.T) {
 	r.tell(Forgotten{"stranger"})
 	if len(r.table) != 1 {
 		t.Error("the row of a node nobody knows stays")
+	}
+}
+
+// TestGrantor_ALostNodeIsQuarantinedForTheTotalItsCallsBeganUnder 失联之后才把 Total 改小（或撤掉 server 又设上）：它的调用还照从前的跑。
+func TestGrantor_ALostNodeIsQuarantinedForTheTotalItsCallsBeganUnder(t *testing.T) {
+	for name, change := range map[string]func(r *leaderRig) *Spec{
+		"lowered": func(*leaderRig) *Spec { return rigSpec(2, 5, time.Second) },
+		"removed": func(r *leaderRig) *Spec {
+			r.tell(Reconfigured{&Spec{Revision: 2}})
+			return rigSpec(3, 5, time.Second)
+		},
+	} {
+		r := newLeaderRig(t, rigSpec(1, 5, time.Minute), GrantorConfig{Term: 1, First: true})
+		a, b := r.join("a"), r.join("b")
+		r.run(2 * time.Second)
+		old := r.ask(a, 5)
+		r.run(500 * time.Millisecond)
+		r.cut(a)
+		r.run(15 * time.Second)
+		r.spec = change(r)
+		r.tell(Reconfigured{r.spec})
+		r.do(b, Configured{r.spec})
+		for waited := 15 * time.Second; waited < time.Minute; waited += 10 * time.Second {
+			next := r.ask(b, 5)
+			r.run(10 * time.Second)
+			if n := live(old) + live(next); n > 5 {
+				t.Fatalf("%s: %v after the partition %d run, limit 5", name, waited, n)
+			}
+		}
+		r.run(45 * time.Second)
+		next := r.ask(b, 5)
+		r.run(time.Second)
+		// 调用至多一分钟：a 早先的都结束了；它的份额仍替它留着。
+		if live(next) != 5-r.g.members["a"].reserve[rigPool] || live(next) == 0 {
+			t.Errorf("%s: once they are over b runs %d", name, live(next))
+		}
+	}
+}
+
+// TestHolder_GrowsToItsShareOnlyAfterTheTotalOthersMayStillUse 控制面不在时把 Total 改小的节点，
+// 要等别人照从前的 Total 开始的也结束；改小很久之后才断开的不必。
+func TestHolder_GrowsToItsShareOnlyAfterTheTotalOthersMayStillUse(t *testing.T) {
+	share := &admissionv1.Share{Version: 1, Amounts: []*admissionv1.Amount{{Pool: poolMessage(rigPool), Units: 3, Limit: 5}}}
+	begin := Time(1000 * time.Second)
+	h := NewHolder(HolderConfig{Node: "a", Epoch: 1, Now: begin, Stored: share})
+	h.Step(begin, Configured{rigSpec(1, 5, time.Minute)})
+	h.Step(begin.Add(2*time.Second), Configured{rigSpec(2, 5, time.Second)})
+	for _, at := range []struct {
+		after time.Duration
+		cap   int64
+	}{{30 * time.Second, 0}, {60 * time.Second, 0}, {80 * time.Second, 3}} {
+		h.Step(begin.Add(at.after), Ticked{})
+		if got := h.stocks[rigPool].cap; got != at.cap {
+			t.Errorf("%v after boot: %d, want %d", at.after, got, at.cap)
+		}
+	}
+
+	r := newLeaderRig(t, rigSpec(1, 5, time.Minute), GrantorConfig{Term: 1, First: true})
+	a := r.join("a")
+	r.run(2 * time.Second)
+	r.spec = rigSpec(2, 5, time.Second)
+	r.tell(Reconfigured{r.spec})
+	r.do(a, Configured{r.spec})
+	r.run(100 * time.Second)
+	r.cut(a)
+	r.run(30 * time.Second)
+	if s := a.h.stocks[rigPool]; !s.grown {
+		t.Errorf("cut off long after the change and still waiting: cap %d share %d", s.cap, s.share)
 	}
 }

@@ -3,7 +3,6 @@ package schedule
 import (
 	"cmp"
 	"slices"
-	"time"
 )
 
 // hangup 连接断了：在等的递不到了，手上的照旧归它。
@@ -81,29 +80,10 @@ func (g *Grantor) lose(now Time, m *member) {
 	g.applyRates(now, m)
 }
 
-// quarantine 是失联之后多久，这个池里它在租期内开始的一定都结束了。
-func (g *Grantor) quarantine(p Pool) Time {
-	total := g.longest()
-	if s := g.servers[p.Server]; s != nil {
-		total = s.Total
-	}
-	wait := total + LeaseTTL + 3*slack
-	return Time(wait + wait*4*drift/100)
-}
-
-func (g *Grantor) longest() (d time.Duration) {
-	if g.spec != nil {
-		for i := range g.spec.Servers {
-			d = max(d, g.spec.Servers[i].Total)
-		}
-	}
-	return d
-}
-
 // fade 失联够久了：先放到只剩份额，再放掉份额。
 func (g *Grantor) fade(now Time, m *member) {
 	for _, u := range sortedUnits(m.held) {
-		if now < m.lostAt+g.quarantine(u.Pool) {
+		if now < m.lostAt+g.quarantine(m, u.Pool) {
 			continue
 		}
 		share := m.share.bound(u.Pool)
@@ -111,7 +91,7 @@ func (g *Grantor) fade(now Time, m *member) {
 		delete(m.held, u.Pool)
 		m.reserve[u.Pool] = share
 	}
-	if len(m.held) == 0 && !m.cleared && (m.seen || now >= m.lostAt+g.quarantine(Pool{})) {
+	if len(m.held) == 0 && !m.cleared && (m.seen || now >= m.lostAt+g.quarantine(m, Pool{})) {
 		m.cleared, m.durable = true, false
 		g.save([]Member{m.row()}, nil)
 	}
@@ -123,10 +103,10 @@ func (g *Grantor) fade(now Time, m *member) {
 func (g *Grantor) fadeAt(m *member) Time {
 	at := m.lostAt.Add(ShareTTL)
 	if !m.cleared {
-		at = min(at, m.lostAt+g.quarantine(Pool{}))
+		at = min(at, m.lostAt+g.quarantine(m, Pool{}))
 	}
 	for p := range m.held {
-		at = min(at, m.lostAt+g.quarantine(p))
+		at = min(at, m.lostAt+g.quarantine(m, p))
 	}
 	return at
 }
@@ -201,7 +181,7 @@ func (g *Grantor) endLearning(now Time) {
 			g.take(now, p, free)
 		}
 	}
-	g.limboUntil = now + g.quarantine(Pool{})
+	g.limboUntil = now + g.quarantine(&member{lostAt: now}, Pool{})
 }
 
 func (g *Grantor) endLimbo(now Time) {
