@@ -97,15 +97,16 @@ func TestGrantor_ALostNodeIsQuarantinedForTheTotalItsCallsBeganUnder(t *testing.
 		r.spec = change(r)
 		r.tell(Reconfigured{r.spec})
 		r.do(b, Configured{r.spec})
+		var next []*Permit
 		for waited := 15 * time.Second; waited < time.Minute; waited += 10 * time.Second {
-			next := r.ask(b, 5)
+			next = append(next, r.ask(b, 5)...)
 			r.run(10 * time.Second)
 			if n := live(old) + live(next); n > 5 {
 				t.Fatalf("%s: %v after the partition %d run, limit 5", name, waited, n)
 			}
 		}
 		r.run(45 * time.Second)
-		next := r.ask(b, 5)
+		next = r.ask(b, 5)
 		r.run(time.Second)
 		// 调用至多一分钟：a 早先的都结束了；它的份额仍替它留着。
 		if live(next) != 5-r.g.members["a"].reserve[rigPool] || live(next) == 0 {
