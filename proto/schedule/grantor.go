@@ -17,6 +17,10 @@ const (
 	// tightFor 是一个池紧了之后至少紧多久，免得来回摆。
 	tightFor  = time.Second
 	planDelay = 300 * time.Millisecond
+	// RecordWithin 是成员表里“听得见”的时刻至多落后多久：更旧的先写好才欢迎，宿主这么久记不下就结束任期。
+	RecordWithin = 5 * time.Second
+	// unrecorded 是一个节点最后一次说话至多比成员表里的晚多久：欢迎它时已经旧了的，加上两次记下之间的，加上记的工夫。
+	unrecorded = 2*RecordWithin + 5*time.Second
 )
 
 // GrantorConfig 是一个任期的开始。
@@ -79,8 +83,8 @@ func NewGrantor(cfg GrantorConfig) *Grantor {
 	for _, row := range cfg.Members {
 		m := g.add(row.Node)
 		m.epoch, m.durable, m.cleared = row.Epoch, !row.Clear, row.Clear
-		m.lostAt = cfg.Now.Add(-min(row.SilentFor, ShareTTL))
-		m.heardAt = cfg.Now
+		m.heardAt = cfg.Now.Add(-row.SilentFor)
+		m.lostAt, m.recorded = m.heardAt, m.heardAt
 		m.share.version, m.share.acked = row.ShareVersion, row.ShareVersion
 		m.share.current, m.share.issued = unitsMap(row.Shares), unitsMap(row.Shares)
 		g.learning = g.learning || !row.Clear
@@ -115,6 +119,12 @@ type Saved struct{ ID uint64 }
 // Forgotten 说运维要忘掉一个不在了的节点；照办了即有 Delete，还不到时候就什么也没有，过后再说一遍。
 type Forgotten struct{ Node string }
 
+// Touched 说成员表记下了：在 At 这一刻 Nodes 都听得见。宿主每秒说一次；久说不成，任期就得结束。
+type Touched struct {
+	At    Time
+	Nodes []string
+}
+
 // Tick 说到了 Next 的时刻。
 type Tick struct{}
 
@@ -123,6 +133,7 @@ func (Heard) grantorEvent()        {}
 func (Closed) grantorEvent()       {}
 func (Saved) grantorEvent()        {}
 func (Forgotten) grantorEvent()    {}
+func (Touched) grantorEvent()      {}
 func (Tick) grantorEvent()         {}
 
 // GrantorEffectKind 是宿主要做的事。
@@ -168,6 +179,12 @@ func (g *Grantor) Step(now Time, e GrantorEvent) []GrantorEffect {
 		}
 	case Forgotten:
 		g.forget(now, e.Node)
+	case Touched:
+		for _, name := range e.Nodes {
+			if m := g.members[name]; m != nil {
+				m.recorded = max(m.recorded, e.At)
+			}
+		}
 	}
 	g.settleDown(now)
 	g.dispatch(now)
@@ -238,11 +255,11 @@ func (g *Grantor) advance(now Time) {
 		return
 	}
 	g.exorcise(now)
-	for _, m := range slices.Clone(g.order) {
-		g.watch(now, m)
-	}
 	if g.learning && g.spec != nil && (now >= g.learnUntil || g.allSeen()) {
 		g.endLearning(now)
+	}
+	for _, m := range slices.Clone(g.order) {
+		g.watch(now, m)
 	}
 	if len(g.limbo) > 0 && now >= g.limboUntil {
 		g.endLimbo(now)

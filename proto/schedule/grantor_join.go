@@ -125,13 +125,13 @@ func (g *Grantor) join(now Time, m *member, r *admissionv1.AdmitRequest) {
 	m.demand, m.keep = nil, map[Pool]int64{}
 	g.shareJoined(m, r.GetShareVersion())
 	g.planAt = earliest(g.planAt, now.Add(planDelay))
-	if m.durable {
+	if m.durable && now.Sub(m.recorded) < RecordWithin {
 		g.welcome(now, m)
 		return
 	}
-	stream := m.stream
-	g.save([]Member{m.row()}, func(now Time) {
-		m.durable = true
+	stream, asked := m.stream, now
+	g.save([]Member{m.row(now)}, func(now Time) {
+		m.durable, m.recorded = true, max(m.recorded, asked)
 		if m.conn != 0 && m.stream == stream && !m.joined {
 			g.welcome(now, m)
 		}

@@ -93,18 +93,18 @@ func (g *Grantor) fade(now Time, m *member) {
 	}
 	if len(m.held) == 0 && !m.cleared && (m.seen || now >= m.lostAt+g.quarantine(m, Pool{})) {
 		m.cleared, m.durable = true, false
-		g.save([]Member{m.row()}, nil)
+		g.save([]Member{m.row(now)}, nil)
 	}
-	if now >= m.lostAt.Add(ShareTTL) {
+	if m.cleared && now >= m.lostAt.Add(ShareTTL) {
 		g.bury(now, m)
 	}
 }
 
 func (g *Grantor) fadeAt(m *member) Time {
-	at := m.lostAt.Add(ShareTTL)
-	if !m.cleared {
-		at = min(at, m.lostAt+g.quarantine(m, Pool{}))
+	if m.cleared {
+		return m.lostAt.Add(ShareTTL)
 	}
+	at := m.lostAt + g.quarantine(m, Pool{})
 	for p := range m.held {
 		at = min(at, m.lostAt+g.quarantine(m, p))
 	}
@@ -160,19 +160,22 @@ func (g *Grantor) allSeen() bool {
 	return true
 }
 
-// endLearning 从此可以授予。还没有报到的按失联算；它们拿着多少说不清，此刻空闲的全都可能是它们的。
+// endLearning 从此可以授予。还没有报到的按失联算，从成员表里最后听见它的时候算起；
+// 它们拿着多少说不清，此刻空闲的全都可能是它们的，直到它们的隔离都过了。
 func (g *Grantor) endLearning(now Time) {
 	g.learning = false
-	known := g.allSeen()
+	var until Time
 	for _, m := range g.order {
-		if !m.seen && !m.lost {
-			if !m.cleared {
-				m.lostAt = now
-			}
-			g.lose(now, m)
+		if m.seen || m.lost {
+			continue
 		}
+		if !m.cleared {
+			m.lostAt = min(now, m.leaseUntil().Add(unrecorded))
+			until = max(until, m.lostAt+g.quarantine(m, Pool{}))
+		}
+		g.lose(now, m)
 	}
-	if known {
+	if until <= now {
 		return
 	}
 	for _, p := range g.pools {
@@ -181,7 +184,7 @@ func (g *Grantor) endLearning(now Time) {
 			g.take(now, p, free)
 		}
 	}
-	g.limboUntil = now + g.quarantine(&member{lostAt: now}, Pool{})
+	g.limboUntil = until
 }
 
 func (g *Grantor) endLimbo(now Time) {

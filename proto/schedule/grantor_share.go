@@ -49,7 +49,7 @@ func (g *Grantor) plan(now Time) {
 			continue
 		}
 		m.share.saving = true
-		rows = append(rows, m.row())
+		rows = append(rows, m.row(now))
 		raised = append(raised, m)
 	}
 	if len(rows) > 0 {
@@ -128,7 +128,7 @@ func (g *Grantor) shareAcked(now Time, m *member, v uint64) {
 		return
 	}
 	s.acked, s.current = v, s.issued
-	g.save([]Member{m.row()}, nil)
+	g.save([]Member{m.row(now)}, nil)
 	g.planAt = earliest(g.planAt, now.Add(planDelay))
 }
 

@@ -12,7 +12,7 @@ type Member struct {
 	Epoch uint64
 	// Clear 说它一定没有许可在手，只有份额。
 	Clear bool
-	// SilentFor 是最后一次确知它活着到现在，以数据库的钟算。
+	// SilentFor 是记下的最后一次听见它到现在，以数据库的钟算；它真正最后说话至多再晚 unrecorded。
 	SilentFor    time.Duration
 	ShareVersion uint64
 	// Shares 是它可能在用的份额的上界，有次序。
@@ -34,7 +34,9 @@ type member struct {
 	pending *admissionv1.AdmitResponse
 	ackDue  Time
 	echo    int64 // 收到过的最大 sent_us
-	heardAt Time  // 收到它的时刻
+	heardAt Time  // 收到它的时刻；本任期里还没有报到的是从前最后听见它的时刻
+	// recorded 是成员表里它最后一次听得见的时刻。
+	recorded Time
 
 	durable bool // 成员表里有它，且不是 Clear
 	seen    bool // 本任期里报到过
@@ -107,8 +109,8 @@ func (m *member) frame() *admissionv1.AdmitResponse {
 }
 
 // row 是它在成员表里该有的一行。
-func (m *member) row() Member {
-	return Member{Node: m.name, Epoch: m.epoch, Clear: m.cleared, ShareVersion: m.share.version, Shares: m.share.bounds()}
+func (m *member) row(now Time) Member {
+	return Member{Node: m.name, Epoch: m.epoch, Clear: m.cleared, SilentFor: max(now.Sub(m.heardAt), 0), ShareVersion: m.share.version, Shares: m.share.bounds()}
 }
 
 // shareState 是一个节点的安全份额：先缩后增，一次只有一版在路上。

@@ -54,6 +54,7 @@ type simReplica struct {
 	saving   bool
 	known    int // 它所知的当任者
 	learned  bool
+	touched  Time // 上一次记下听得见谁
 }
 
 type simSave struct {
@@ -227,7 +228,52 @@ func (r *simReplica) load(term uint64, first bool, deadline Time) {
 		r.step(Reconfigured{cfg.spec})
 		inc := r.inc
 		w.at(r.clock.when(deadline), func() { r.watch(inc, term) })
+		r.touched = r.now()
+		r.touch(r.inc, term)
 		r.fetch(w.between(0, simSec))
+	})
+}
+
+// touch 每秒记下听得见谁；久记不下就停手。
+func (r *simReplica) touch(inc int, term uint64) {
+	w := r.w
+	w.after(simSec, func() {
+		r.do(inc, func() {
+			if r.g == nil || r.term != term {
+				return
+			}
+			if r.now().Sub(r.touched) >= RecordWithin {
+				r.stepDown("could not record the members")
+				return
+			}
+			at, lost := r.now(), false
+			var names []string
+			for _, m := range r.g.order {
+				if m.conn != 0 && at.Sub(m.heardAt) < 5*time.Second {
+					names = append(names, m.name)
+				}
+			}
+			w.query(r, func() {
+				if lost = w.db.term != term; lost {
+					return
+				}
+				for i := range w.db.members {
+					if slices.Contains(names, w.db.members[i].Node) {
+						w.db.members[i].seen = w.now
+					}
+				}
+			}, func(ok bool) {
+				switch {
+				case r.g == nil || r.term != term:
+				case lost:
+					r.stepDown("lost the term at a touch")
+				case ok:
+					r.touched = r.now()
+					r.step(Touched{At: at, Nodes: names})
+				}
+			})
+			r.touch(inc, term)
+		})
 	})
 }
 
@@ -440,8 +486,9 @@ func (db *simDB) write(s simSave, now int64) {
 			db.members = append(db.members, simRow{})
 			i = len(db.members) - 1
 		}
+		seen := now - int64(m.SilentFor)
 		m.SilentFor = 0
-		db.members[i] = simRow{m, now}
+		db.members[i] = simRow{m, seen}
 	}
 }
 

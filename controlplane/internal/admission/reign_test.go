@@ -49,6 +49,9 @@ func (m *table) DeleteMembers(_ context.Context, _ Title, nodes []string) (bool,
 func (m *table) TouchMembers(_ context.Context, _ Title, connected []string) ([]string, bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.down {
+		return nil, false, errors.New("down")
+	}
 	forgotten := slices.DeleteFunc(slices.Clone(m.forgotten), func(n string) bool { return slices.Contains(connected, n) })
 	return forgotten, !m.over, nil
 }
@@ -186,6 +189,21 @@ func TestReign_EndsWhenTheDatabaseSaysTheTermIsOver(t *testing.T) {
 			}
 		})
 	}
+}
+
+// 续期还成而成员表写不进：下一任会把还活着的当作早就不在，因此不再当任。
+func TestReign_EndsWhenItCannotRecordWhoIsHeard(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &table{}
+		h := newTestHost(m)
+		_, ended := lead(t, h, lasting(time.Hour))
+		time.Sleep(time.Minute)
+		m.set(true, false)
+		began := time.Now()
+		if err := <-ended; !errors.Is(err, errUnrecorded) || time.Since(began) > 2*schedule.RecordWithin {
+			t.Errorf("ended with %v after %v", err, time.Since(began))
+		}
+	})
 }
 
 func TestReign_DeletesTheRowOfAForgottenNodeItNeverHeardOf(t *testing.T) {
