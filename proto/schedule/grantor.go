@@ -29,6 +29,8 @@ type GrantorConfig struct {
 	Now     Time
 	Members []Member // 成员表
 	First   bool     // 从来没有过别的任期：没有谁拿着什么
+	// Doubtful 说成员表可能是旧的（数据库回到过去）：不在表里的节点也可能拿着许可。
+	Doubtful bool
 }
 
 // Grantor 是一个任期里的授予者：所有的池、所有节点在等的请求、谁持有多少。
@@ -53,6 +55,7 @@ type Grantor struct {
 	first      bool
 	limbo      map[Pool]int64 // 没有报到的节点可能拿着的
 	limboUntil Time
+	doubted    *member // 要写下的、替不知道的节点占着的一行
 
 	// settling 是新设了限额的在途池：各节点认下在途的之前不授予，至迟到 until。
 	settling map[Pool]settling
@@ -88,6 +91,9 @@ func NewGrantor(cfg GrantorConfig) *Grantor {
 		m.share.version, m.share.acked = row.ShareVersion, row.ShareVersion
 		m.share.current, m.share.issued = unitsMap(row.Shares), unitsMap(row.Shares)
 		g.learning = g.learning || !row.Clear
+	}
+	if cfg.Doubtful {
+		g.doubt(cfg.Now)
 	}
 	if broken(bugNoLearning) {
 		g.learning = false
@@ -255,7 +261,7 @@ func (g *Grantor) advance(now Time) {
 		return
 	}
 	g.exorcise(now)
-	if g.learning && g.spec != nil && (now >= g.learnUntil || g.allSeen()) {
+	if g.learning && g.spec != nil && (now >= g.learnUntil || g.accounted()) {
 		g.endLearning(now)
 	}
 	for _, m := range slices.Clone(g.order) {

@@ -49,6 +49,7 @@ func (g *Grantor) reconfigure(now Time, spec *Spec) {
 	if opening && !g.learning {
 		g.endLearning(now)
 	}
+	g.noteDoubt(now)
 	g.planAt = earliest(g.planAt, now.Add(planDelay))
 }
 

@@ -162,7 +162,7 @@ func (g *Grantor) rebook(now Time, m *member, held map[Pool]int64) {
 	m.held, m.reserve = held, map[Pool]int64{}
 	if unknown {
 		m.seen = true
-		if g.allSeen() {
+		if g.accounted() {
 			g.limboUntil = min(g.limboUntil, now.Add(GhostTTL))
 		}
 	}

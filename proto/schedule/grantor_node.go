@@ -144,14 +144,14 @@ func (g *Grantor) forget(now Time, name string) {
 		g.emit(GrantorEffect{Kind: Delete, Node: name})
 	case m.conn == 0 && m.lost:
 		g.bury(now, m)
-		if len(g.limbo) > 0 && g.allSeen() {
+		if len(g.limbo) > 0 && g.accounted() {
 			g.limboUntil = now
 		}
 	}
 }
 
-// allSeen 说成员表里可能拿着许可的都报到了。
-func (g *Grantor) allSeen() bool {
+// accounted 说可能拿着许可的都报到了。
+func (g *Grantor) accounted() bool {
 	for _, m := range g.order {
 		if !m.seen && !m.cleared {
 			return false

@@ -182,10 +182,13 @@ func (r *leaderRig) run(d time.Duration) {
 }
 
 // ask 让 k 个请求在 n 上等。
-func (r *leaderRig) ask(n *rigNode, k int) (permits []*Permit) {
+func (r *leaderRig) ask(n *rigNode, k int) []*Permit { return r.askFor(n, k, 20*time.Second) }
+
+// askFor 同上，至多等 patience。
+func (r *leaderRig) askFor(n *rigNode, k int, patience time.Duration) (permits []*Permit) {
 	for range k {
 		r.ids++
-		w := &Waiter{Request: Request{App: "x", Class: Standard, Weight: 1}, ID: r.ids, Arrived: r.now, Deadline: r.now.Add(20 * time.Second),
+		w := &Waiter{Request: Request{App: "x", Class: Standard, Weight: 1}, ID: r.ids, Arrived: r.now, Deadline: r.now.Add(patience),
 			Candidates: []Candidate{{Server: "s", Weight: 1}}, Permit: &Permit{}}
 		r.do(n, Arrived{w})
 		permits = append(permits, w.Permit)

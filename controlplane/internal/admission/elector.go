@@ -145,7 +145,9 @@ func (e *Elector) tryAcquire(ctx context.Context) (*Lease, error) {
 		return nil, err
 	}
 	e.heard(term)
-	return newLease(Title{e.holder, term}, known == 0 && term == 1, sent.Add(e.valid())), nil
+	l := newLease(Title{e.holder, term}, sent.Add(e.valid()))
+	l.First, l.Doubtful = known == 0 && term == 1, known > seat.Term
+	return l, nil
 }
 
 // valid 是从发出一次成功的续期起可以当任多久。

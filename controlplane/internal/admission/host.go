@@ -113,11 +113,11 @@ func (h *Host) lead(ctx context.Context, l *Lease) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	r := newReign(h, l, cancel, schedule.NewGrantor(schedule.GrantorConfig{
-		Term: l.Term, Now: h.now(), Members: members, First: l.First}))
+		Term: l.Term, Now: h.now(), Members: members, First: l.First, Doubtful: l.Doubtful}))
 
 	spec := h.publish(r)
 	defer h.publish(nil)
-	h.deps.Log.Info("granting begins", zap.Uint64("term", l.Term), zap.Int("members", len(members)), zap.Bool("first_term", l.First))
+	h.deps.Log.Info("granting begins", zap.Uint64("term", l.Term), zap.Int("members", len(members)), zap.Bool("first_term", l.First), zap.Bool("doubtful_members", l.Doubtful))
 	return r.run(ctx, spec)
 }
 

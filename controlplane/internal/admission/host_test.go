@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/zap"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -188,6 +189,15 @@ func TestHost_ResignsForAGreaterTermAndPassesIt(t *testing.T) {
 	again := follow(t, []*replica{r}, "n1", 1, 1, 0)
 	if again.led() != 41 {
 		t.Errorf("term %d", again.led())
+	}
+	// 节点见过的任期比表里的大：表是旧的，不在表里的也可能拿着许可。
+	if got := r.logs.FilterMessage("granting begins").FilterField(zap.Bool("doubtful_members", true)).Len(); got != 1 {
+		t.Errorf("%d terms took the table for doubtful", got)
+	}
+	again.send(&admissionv1.AdmitRequest{Waiters: []*admissionv1.Descriptor{waiter(1, "team-a", "gpu-1")}})
+	time.Sleep(500 * time.Millisecond)
+	if again.granted() != 0 {
+		t.Error("granted what an unknown node may hold")
 	}
 }
 

@@ -108,7 +108,11 @@ func lead(t *testing.T, h *Host, l *Lease) (r *reign, ended chan error) {
 	return r, ended
 }
 
-func lasting(d time.Duration) *Lease { return newLease(Title{"me", 1}, true, time.Now().Add(d)) }
+func lasting(d time.Duration) *Lease {
+	l := newLease(Title{"me", 1}, time.Now().Add(d))
+	l.First = true
+	return l
+}
 
 func hello(node string) *admissionv1.AdmitRequest {
 	return &admissionv1.AdmitRequest{NodeId: node, Epoch: 1, Stream: 1, Seq: 1, SentUs: 1, Hello: &admissionv1.Hello{}}
