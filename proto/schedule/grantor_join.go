@@ -123,7 +123,7 @@ func (g *Grantor) join(now Time, m *member, r *admissionv1.AdmitRequest) {
 		g.applyRates(now, m)
 	}
 	m.demand, m.keep = nil, map[Pool]int64{}
-	g.shareJoined(m, r.GetShareVersion())
+	g.shareJoined(now, m, r.GetShareVersion())
 	g.planAt = earliest(g.planAt, now.Add(planDelay))
 	if m.durable && now.Sub(m.recorded) < RecordWithin {
 		g.welcome(now, m)

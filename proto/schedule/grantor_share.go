@@ -42,9 +42,10 @@ func (g *Grantor) plan(now Time) {
 		if !changed {
 			continue
 		}
-		m.share.version++
+		m.share.version = g.nextVersion(m)
 		m.share.issued = next
-		if !up {
+		if !up { // 不必等写好；写下它的号，下一任才认得
+			rows = append(rows, m.row(now))
 			m.frame().Share = g.shareMessage(m)
 			continue
 		}
@@ -132,14 +133,36 @@ func (g *Grantor) shareAcked(now Time, m *member, v uint64) {
 	g.planAt = earliest(g.planAt, now.Add(planDelay))
 }
 
-// shareJoined 对上节点报到时说的版本：它没有拿到最近的一版就再发一遍；它的反而新（那一行被忘掉过），就从它的数起。
-func (g *Grantor) shareJoined(m *member, v uint64) {
+// nextVersion 是 m 的下一版份额：任期在高位，同一个号因此只有一种内容，数据库回到过去也一样。
+func (g *Grantor) nextVersion(m *member) uint64 { return max(m.share.version, g.term<<32) + 1 }
+
+// shareJoined 对上节点报到时说的版本：它没有拿到最近的一版就再发一遍；它的反而新（那一行被忘掉过），
+// 它在用多少就没有人知道，当场换一版，确认之前当它整个限额都用得到。
+func (g *Grantor) shareJoined(now Time, m *member, v uint64) {
 	s := &m.share
 	switch {
-	case v > s.version:
-		s.version, s.acked = v, v
+	case v > s.version || s.unknown:
+		s.version = max(s.version, v)
+		g.replaceShare(now, m)
 	case v != s.version && !s.saving:
 		m.frame().Share = g.shareMessage(m)
+	}
+}
+
+// replaceShare 换掉一份说不清的：给它账上的那么多，收齐之前不给别人增。
+func (g *Grantor) replaceShare(now Time, m *member) {
+	s := &m.share
+	s.issued, s.current = s.pools(), map[Pool]int64{}
+	s.version, s.unknown, s.saving = g.nextVersion(m), false, false
+	g.assumeAll(m)
+	g.save([]Member{m.row(now)}, nil)
+	m.frame().Share = g.shareMessage(m)
+}
+
+// assumeAll 当 m 在用的是各池的整个限额。
+func (g *Grantor) assumeAll(m *member) {
+	for _, p := range g.pools {
+		m.share.current[p] = max(m.share.current[p], g.shared(p))
 	}
 }
 

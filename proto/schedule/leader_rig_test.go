@@ -32,6 +32,7 @@ type rigNode struct {
 	h    *Holder
 	conn uint64
 	last *admissionv1.Share
+	slow bool // 盘慢：份额写不下来
 }
 
 var rigPool = Pool{Server: "s", Kind: InFlight}
@@ -108,7 +109,9 @@ func (r *leaderRig) do(n *rigNode, e HolderEvent) {
 			}
 		case Store:
 			n.last = f.Share
-			r.do(n, Stored{f.Share.GetVersion()})
+			if !n.slow {
+				r.do(n, Stored{f.Share.GetVersion()})
+			}
 		case Hangup:
 			r.cut(n)
 		}

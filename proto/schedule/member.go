@@ -120,6 +120,7 @@ type shareState struct {
 	current map[Pool]int64 // 它一定在用的
 	issued  map[Pool]int64 // 最近发的（或正要发的）；与 current 相同即没有在路上的
 	saving  bool           // 等成员表写好才能发
+	unknown bool           // 它在用什么说不清
 }
 
 func (s *shareState) pendingAck() bool { return s.saving || s.acked < s.version }
