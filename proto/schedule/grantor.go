@@ -127,8 +127,9 @@ type Forgotten struct{ Node string }
 
 // Touched 说成员表记下了：在 At 这一刻 Nodes 都听得见。宿主每秒说一次；久说不成，任期就得结束。
 type Touched struct {
-	At    Time
-	Nodes []string
+	At      Time
+	Nodes   []string
+	Missing []string // 其中没有行的
 }
 
 // Tick 说到了 Next 的时刻。
@@ -186,11 +187,7 @@ func (g *Grantor) Step(now Time, e GrantorEvent) []GrantorEffect {
 	case Forgotten:
 		g.forget(now, e.Node)
 	case Touched:
-		for _, name := range e.Nodes {
-			if m := g.members[name]; m != nil {
-				m.recorded = max(m.recorded, e.At)
-			}
-		}
+		g.touched(now, e)
 	}
 	g.settleDown(now)
 	g.dispatch(now)

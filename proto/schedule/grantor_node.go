@@ -150,6 +150,32 @@ func (g *Grantor) forget(now Time, name string) {
 	}
 }
 
+// touched 记下成员表又知道谁听得见了。写好了的行不见了，数据库就丢过东西：把所有的都再写一遍。
+func (g *Grantor) touched(now Time, e Touched) {
+	for _, name := range e.Nodes {
+		if m := g.members[name]; m != nil && !slices.Contains(e.Missing, name) {
+			m.recorded = max(m.recorded, e.At)
+		}
+	}
+	for _, name := range e.Missing {
+		if m := g.members[name]; m != nil && m.durable {
+			g.saveAll(now)
+			return
+		}
+	}
+}
+
+// saveAll 把成员表该有的都再写一遍；正在写第一次的不算。
+func (g *Grantor) saveAll(now Time) {
+	var rows []Member
+	for _, m := range g.order {
+		if m.durable || m.cleared || m.lost {
+			rows = append(rows, m.row(now))
+		}
+	}
+	g.save(rows, nil)
+}
+
 // accounted 说可能拿着许可的都报到了。
 func (g *Grantor) accounted() bool {
 	for _, m := range g.order {

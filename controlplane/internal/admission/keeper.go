@@ -63,15 +63,15 @@ func (r *reign) touch(ctx context.Context) error {
 	if !ok {
 		return context.Cause(ctx)
 	}
-	forgotten, held, err := r.host.deps.Store.TouchMembers(ctx, r.lease.Title, connected)
+	got, err := r.host.deps.Store.TouchMembers(ctx, r.lease.Title, connected)
 	switch {
 	case err != nil:
 		return err
-	case !held:
+	case !got.Held:
 		return errNotOurs
 	}
-	r.post(func() { r.step(schedule.Touched{At: at, Nodes: connected}) })
-	r.forget(forgotten)
+	r.post(func() { r.step(schedule.Touched{At: at, Nodes: connected, Missing: got.Missing}) })
+	r.forget(got.Forgotten)
 	return nil
 }
 

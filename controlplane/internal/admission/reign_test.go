@@ -46,14 +46,15 @@ func (m *table) DeleteMembers(_ context.Context, _ Title, nodes []string) (bool,
 	})
 }
 
-func (m *table) TouchMembers(_ context.Context, _ Title, connected []string) ([]string, bool, error) {
+func (m *table) TouchMembers(_ context.Context, _ Title, connected []string) (Touched, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.down {
-		return nil, false, errors.New("down")
+		return Touched{}, errors.New("down")
 	}
 	forgotten := slices.DeleteFunc(slices.Clone(m.forgotten), func(n string) bool { return slices.Contains(connected, n) })
-	return forgotten, !m.over, nil
+	missing := slices.DeleteFunc(slices.Clone(connected), func(n string) bool { _, kept := m.rows[n]; return kept })
+	return Touched{Held: !m.over, Missing: missing, Forgotten: forgotten}, nil
 }
 
 func (m *table) write(change func()) (bool, error) {
@@ -73,6 +74,12 @@ func (m *table) set(down, over bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.down, m.over = down, over
+}
+
+func (m *table) lose(node string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.rows, node)
 }
 
 func (m *table) written() int {
@@ -207,6 +214,30 @@ func TestReign_EndsWhenItCannotRecordWhoIsHeard(t *testing.T) {
 		if err := <-ended; !errors.Is(err, errUnrecorded) || time.Since(began) > 2*schedule.RecordWithin {
 			t.Errorf("ended with %v after %v", err, time.Since(began))
 		}
+	})
+}
+
+// 异步复制的数据库换了主，刚写的行没有了：当任者再写一遍，否则下一任不知道有这个节点。
+func TestReign_WritesALostRowAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &table{}
+		h := newTestHost(m)
+		r, ended := lead(t, h, lasting(time.Hour))
+		c := h.newConn(hello("n1"))
+		r.post(func() { r.open(c, hello("n1")) })
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if got := m.nodes(); !slices.Equal(got, []string{"n1"}) {
+			t.Fatalf("rows %v", got)
+		}
+		m.lose("n1")
+		time.Sleep(2 * h.cfg.CheckEvery)
+		synctest.Wait()
+		if got := m.nodes(); !slices.Equal(got, []string{"n1"}) {
+			t.Errorf("rows %v", got)
+		}
+		r.end(errStopping)
+		<-ended
 	})
 }
 

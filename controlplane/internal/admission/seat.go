@@ -44,8 +44,15 @@ type Members interface {
 	LoadMembers(ctx context.Context) ([]schedule.Member, error)
 	SaveMembers(ctx context.Context, t Title, members []schedule.Member) (held bool, err error)
 	DeleteMembers(ctx context.Context, t Title, nodes []string) (held bool, err error)
-	// TouchMembers 记下 connected 都还听得见，返回运维要忘掉而没有连着的。
-	TouchMembers(ctx context.Context, t Title, connected []string) (forgotten []string, held bool, err error)
+	// TouchMembers 记下 connected（不可为 nil）都还听得见。
+	TouchMembers(ctx context.Context, t Title, connected []string) (Touched, error)
+}
+
+// Touched 是记下听得见谁的结果；名字都升序。
+type Touched struct {
+	Held      bool     // 任期还在；不在则什么也没有记
+	Missing   []string // 听得见而没有行的
+	Forgotten []string // 运维要忘掉而没有连着的
 }
 
 // Store 是准入的两张表。

@@ -70,14 +70,14 @@ func (a *Admission) DeleteMembers(ctx context.Context, t admission.Title, nodes 
 	return held, nil
 }
 
-// TouchMembers 记下 connected（不可为 nil）此刻都听得见，返回运维要忘掉而没有连着的，按名字升序。
-func (a *Admission) TouchMembers(ctx context.Context, t admission.Title, connected []string) (forgotten []string, held bool, err error) {
+// TouchMembers 记下 connected（不可为 nil）此刻都听得见。
+func (a *Admission) TouchMembers(ctx context.Context, t admission.Title, connected []string) (admission.Touched, error) {
 	row, err := a.q.TouchAdmissionMembers(ctx, sqlcgen.TouchAdmissionMembersParams{
 		Connected: connected, Name: leaderName, Holder: t.Holder, Term: int64(t.Term)})
 	if err != nil {
-		return nil, false, admissionUnavailable(err)
+		return admission.Touched{}, admissionUnavailable(err)
 	}
-	return row.Forgotten, row.Held, nil
+	return admission.Touched{Held: row.Held, Missing: row.Missing, Forgotten: row.Forgotten}, nil
 }
 
 func jsonShares(units []schedule.Units) []share {

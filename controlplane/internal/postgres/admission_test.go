@@ -178,8 +178,8 @@ func TestMembers_AFormerLeaderWritesNothing(t *testing.T) {
 		if held, err := a.DeleteMembers(t.Context(), title, []string{"n1"}); err != nil || held {
 			t.Errorf("%s deleted: %v %v", name, held, err)
 		}
-		if _, held, err := a.TouchMembers(t.Context(), title, []string{"n1"}); err != nil || held {
-			t.Errorf("%s touched: %v %v", name, held, err)
+		if got, err := a.TouchMembers(t.Context(), title, []string{"n1"}); err != nil || got.Held {
+			t.Errorf("%s touched: %+v %v", name, got, err)
 		}
 	}
 	got, err := a.LoadMembers(t.Context())
@@ -225,6 +225,21 @@ func TestMembers_TheNextLeaderWaitsForAWriteUnderWay(t *testing.T) {
 	}
 }
 
+func TestMembers_TouchNamesTheRowsThatAreMissing(t *testing.T) {
+	a, _ := testAdmission(t)
+	title := acquire(t, a, "one", seatTTL, 1)
+	if held, err := a.SaveMembers(t.Context(), title, []schedule.Member{member("n1", 1)}); err != nil || !held {
+		t.Fatalf("%v %v", held, err)
+	}
+	got, err := a.TouchMembers(t.Context(), title, []string{"n3", "n1", "n2"})
+	if err != nil || !got.Held || !slices.Equal(got.Missing, []string{"n2", "n3"}) {
+		t.Fatalf("%+v %v", got, err)
+	}
+	if all, err := a.LoadMembers(t.Context()); err != nil || len(all) != 1 || all[0].SilentFor >= 3*time.Second {
+		t.Errorf("%+v %v", all, err)
+	}
+}
+
 func TestMembers_ForgottenOnceGoneAndNotWhileConnected(t *testing.T) {
 	a, s := testAdmission(t)
 	title := acquire(t, a, "one", seatTTL, 1)
@@ -233,9 +248,9 @@ func TestMembers_ForgottenOnceGoneAndNotWhileConnected(t *testing.T) {
 	}
 	touch := func(want []string, connected ...string) {
 		t.Helper()
-		got, held, err := a.TouchMembers(t.Context(), title, append([]string{}, connected...))
-		if err != nil || !held || !slices.Equal(got, want) {
-			t.Fatalf("to forget: %v %v %v, want %v", got, held, err, want)
+		got, err := a.TouchMembers(t.Context(), title, append([]string{}, connected...))
+		if err != nil || !got.Held || !slices.Equal(got.Forgotten, want) || len(got.Missing) != 0 {
+			t.Fatalf("got %+v %v, want to forget %v", got, err, want)
 		}
 	}
 	forget := func(node string) {
@@ -276,7 +291,7 @@ func TestForgetNode_OfAConnectedNodeMarksNothing(t *testing.T) {
 	if err := s.ForgetNode(t.Context(), "n1"); err == nil {
 		t.Fatal("forgot a connected node")
 	}
-	if got, _, err := a.TouchMembers(t.Context(), title, []string{}); err != nil || len(got) != 0 {
-		t.Fatalf("%v %v", got, err)
+	if got, err := a.TouchMembers(t.Context(), title, []string{}); err != nil || len(got.Forgotten) != 0 {
+		t.Fatalf("%+v %v", got, err)
 	}
 }

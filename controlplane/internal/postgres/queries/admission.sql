@@ -59,7 +59,7 @@ WITH reign AS MATERIALIZED (
 SELECT EXISTS (SELECT 1 FROM reign)::boolean AS held;
 
 -- name: TouchAdmissionMembers :one
--- 记下还听得见谁，并顺便给出运维要忘掉的；连着的不会被忘掉，从前要忘掉它的话作废。
+-- 记下还听得见谁，并顺便给出没有行的与运维要忘掉的；连着的不会被忘掉，从前要忘掉它的话作废。
 WITH reign AS MATERIALIZED (
     SELECT term FROM admission_leader
     WHERE name = @name AND holder = @holder AND term = @term
@@ -67,9 +67,11 @@ WITH reign AS MATERIALIZED (
 ), touched AS (
     UPDATE admission_members SET seen_at = clock_timestamp(), forgotten = false
     FROM reign WHERE node_id = ANY(@connected::text[])
+    RETURNING node_id
 )
 SELECT
     EXISTS (SELECT 1 FROM reign)::boolean AS held,
+    ARRAY(SELECT c FROM unnest(@connected::text[]) AS c WHERE c NOT IN (SELECT node_id FROM touched) ORDER BY c)::text[] AS missing,
     ARRAY(SELECT node_id FROM admission_members WHERE forgotten AND node_id <> ALL(@connected::text[]) ORDER BY node_id)::text[] AS forgotten;
 
 -- name: ListAdmissionMembers :many

@@ -243,9 +243,11 @@ WITH reign AS MATERIALIZED (
 ), touched AS (
     UPDATE admission_members SET seen_at = clock_timestamp(), forgotten = false
     FROM reign WHERE node_id = ANY($1::text[])
+    RETURNING node_id
 )
 SELECT
     EXISTS (SELECT 1 FROM reign)::boolean AS held,
+    ARRAY(SELECT c FROM unnest($1::text[]) AS c WHERE c NOT IN (SELECT node_id FROM touched) ORDER BY c)::text[] AS missing,
     ARRAY(SELECT node_id FROM admission_members WHERE forgotten AND node_id <> ALL($1::text[]) ORDER BY node_id)::text[] AS forgotten
 `
 
@@ -258,10 +260,11 @@ type TouchAdmissionMembersParams struct {
 
 type TouchAdmissionMembersRow struct {
 	Held      bool
+	Missing   []string
 	Forgotten []string
 }
 
-// 记下还听得见谁，并顺便给出运维要忘掉的；连着的不会被忘掉，从前要忘掉它的话作废。
+// 记下还听得见谁，并顺便给出没有行的与运维要忘掉的；连着的不会被忘掉，从前要忘掉它的话作废。
 func (q *Queries) TouchAdmissionMembers(ctx context.Context, arg TouchAdmissionMembersParams) (TouchAdmissionMembersRow, error) {
 	row := q.db.QueryRow(ctx, touchAdmissionMembers,
 		arg.Connected,
@@ -270,6 +273,6 @@ func (q *Queries) TouchAdmissionMembers(ctx context.Context, arg TouchAdmissionM
 		arg.Term,
 	)
 	var i TouchAdmissionMembersRow
-	err := row.Scan(&i.Held, &i.Forgotten)
+	err := row.Scan(&i.Held, &i.Missing, &i.Forgotten)
 	return i, err
 }
