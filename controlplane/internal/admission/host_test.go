@@ -201,6 +201,29 @@ func TestHost_ResignsForAGreaterTermAndPassesIt(t *testing.T) {
 	}
 }
 
+func TestHost_AnAbsurdTermEndsItsStreamAndNothingElse(t *testing.T) {
+	r := startReplica(t, pgtest.New(t, migrate), tuning{})
+	lead(t, r)
+	first := dial(t, r.addr, "n1", 1, 1)
+	first.base.Term = 1 << 62
+	go first.listen()
+	first.send(&admissionv1.AdmitRequest{Hello: &admissionv1.Hello{}})
+	if _, err := first.ended(); status.Code(err) != codes.InvalidArgument {
+		t.Errorf("a hello: %v", err)
+	}
+	later := join(t, r.addr, "n2", 1, 1, 0)
+	eventually(t, "welcome", later.welcomed)
+	later.mu.Lock()
+	later.base.Term = 1 << 40
+	later.mu.Unlock()
+	if _, err := later.ended(); status.Code(err) != codes.InvalidArgument {
+		t.Errorf("a frame: %v", err)
+	}
+	if n := follow(t, []*replica{r}, "n3", 1, 1, 0); n.led() != 1 {
+		t.Errorf("term %d", n.led())
+	}
+}
+
 func TestHost_AsksForTheRevisionANodeIsAheadWith(t *testing.T) {
 	r := startReplica(t, pgtest.New(t, migrate), tuning{})
 	lead(t, r)
