@@ -90,6 +90,7 @@ func NewGrantor(cfg GrantorConfig) *Grantor {
 		m.lostAt, m.recorded = m.heardAt, m.heardAt
 		m.share.version, m.share.acked = row.ShareVersion, row.ShareVersion
 		m.share.current, m.share.issued = unitsMap(row.Shares), unitsMap(row.Shares)
+		m.share.unknown = row.UnknownShares
 		g.learning = g.learning || !row.Clear
 	}
 	if cfg.Doubtful {

@@ -42,6 +42,11 @@ func (g *Grantor) reconfigure(now Time, spec *Spec) {
 			g.core.SetServer(name, 0)
 		}
 	}
+	for _, m := range g.order {
+		if m.share.unknown { // 它报到时换掉
+			g.assumeAll(m)
+		}
+	}
 	g.applyCaps(now)
 	if opening && !g.first && !broken(bugRatesStartFull) {
 		g.emptyRates(now)

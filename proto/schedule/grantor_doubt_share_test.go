@@ -66,3 +66,26 @@ func TestGrantor_TheNextLeaderKnowsAShareThatOnlyShrank(t *testing.T) {
 		t.Errorf("a was sent version %#x, row %+v", a.last.GetVersion(), row)
 	}
 }
+
+// TestGrantor_HoldsBackWholeLimitsForAShareThatCannotBeRead 成员表里读不出来的份额当作整个限额；它报到就换掉。
+func TestGrantor_HoldsBackWholeLimitsForAShareThatCannotBeRead(t *testing.T) {
+	r := newLeaderRig(t, rigSpec(1, 20, time.Minute), GrantorConfig{Term: 9, Members: []Member{
+		{Node: "a", Epoch: 1, Clear: true, ShareVersion: 5, UnknownShares: true},
+		{Node: "b", Epoch: 1, ShareVersion: 1, Shares: []Units{{rigPool, 10}}}}})
+	b := r.boot("b", 1, rigShare(1, 10))
+	r.connect(b)
+	permits := r.askFor(b, 1, time.Minute)
+	r.run(15 * time.Second)
+	if got := r.g.Audit(r.now, rigPool).Quarantined; got != 20 || live(permits) != 0 {
+		t.Fatalf("%d of 20 held back for a, b runs %d", got, live(permits))
+	}
+	a := r.boot("a", 2, rigShare(5, 10))
+	r.connect(a)
+	if r.shareOf(a) != 0 {
+		t.Errorf("a was first given %d", r.shareOf(a))
+	}
+	r.run(10 * time.Second)
+	if r.shareOf(a)+r.shareOf(b) != 20 || a.last.GetVersion() == 5 || live(permits) != 1 {
+		t.Errorf("a has %d of version %#x, b %d; b runs %d", r.shareOf(a), a.last.GetVersion(), r.shareOf(b), live(permits))
+	}
+}

@@ -149,10 +149,14 @@ func (g *Grantor) shareJoined(now Time, m *member, v uint64) {
 	}
 }
 
-// replaceShare 换掉一份说不清的：给它账上的那么多，收齐之前不给别人增。
+// replaceShare 换掉一份说不清的：给它账上的那么多（账上也说不清的不给），收齐之前不给别人增。
 func (g *Grantor) replaceShare(now Time, m *member) {
 	s := &m.share
-	s.issued, s.current = s.pools(), map[Pool]int64{}
+	next := s.pools()
+	if s.unknown {
+		clear(next)
+	}
+	s.issued, s.current = next, map[Pool]int64{}
 	s.version, s.unknown, s.saving = g.nextVersion(m), false, false
 	g.assumeAll(m)
 	g.save([]Member{m.row(now)}, nil)

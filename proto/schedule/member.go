@@ -17,6 +17,8 @@ type Member struct {
 	ShareVersion uint64
 	// Shares 是它可能在用的份额的上界，有次序。
 	Shares []Units
+	// UnknownShares 说 Shares 读不出来：当它可能用到各池的整个限额。
+	UnknownShares bool
 }
 
 // member 是授予者眼里的一个节点。

@@ -134,6 +134,12 @@ func (h *Host) loadMembers(ctx context.Context) ([]schedule.Member, error) {
 	for {
 		members, err := h.deps.Store.LoadMembers(ctx)
 		if err == nil {
+			for _, m := range members {
+				if m.UnknownShares {
+					h.deps.Log.Error("the stored shares of a node cannot be read; whole limits are held back for it until it reports or is forgotten",
+						zap.String("node", m.Node))
+				}
+			}
 			return members, nil
 		}
 		if !sleep(ctx, h.elector.cfg.Poll) {

@@ -162,6 +162,24 @@ func TestMembers_ComeBackAsSavedWithTheirSilence(t *testing.T) {
 	}
 }
 
+func TestMembers_ARowWhoseSharesCannotBeReadStaysAMember(t *testing.T) {
+	for _, shares := range []string{`{"a": 1}`, `[{"server": "s", "kind": 9, "units": 1}]`, `[{"server": "s", "kind": 1, "units": -1}]`,
+		`[{"kind": 1, "units": 1}]`, `[{"server": "s", "app": "a", "kind": 1, "units": 1}]`, `"x"`} {
+		a, s := testAdmission(t)
+		title := acquire(t, a, "one", seatTTL, 1)
+		if held, err := a.SaveMembers(t.Context(), title, []schedule.Member{member("n1", 1), member("n2", 1)}); err != nil || !held {
+			t.Fatalf("%v %v", held, err)
+		}
+		if _, err := s.pool.Exec(t.Context(), "UPDATE admission_members SET shares = $1 WHERE node_id = 'n1'", []byte(shares)); err != nil {
+			t.Fatal(err)
+		}
+		got, err := a.LoadMembers(t.Context())
+		if err != nil || len(got) != 2 || !got[0].UnknownShares || len(got[0].Shares) != 0 || got[1].UnknownShares || len(got[1].Shares) != 2 {
+			t.Errorf("%s: %+v %v", shares, got, err)
+		}
+	}
+}
+
 func TestMembers_AFormerLeaderWritesNothing(t *testing.T) {
 	a, s := testAdmission(t)
 	stale := acquire(t, a, "one", seatTTL, 1)
