@@ -129,8 +129,11 @@ func (h *Host) publish(r *reign) *schedule.Spec {
 	return h.spec
 }
 
-// loadMembers 读到为止；读不到时续期多半也不成，任期会先结束。
+// loadMembers 读到为止；续得上期而久读不到，就让别的副本来。
 func (h *Host) loadMembers(ctx context.Context) ([]schedule.Member, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, schedule.RecordWithin, errUnread)
+	defer cancel()
+	var quiet repeatLog
 	for {
 		members, err := h.deps.Store.LoadMembers(ctx)
 		if err == nil {
@@ -142,9 +145,11 @@ func (h *Host) loadMembers(ctx context.Context) ([]schedule.Member, error) {
 			}
 			return members, nil
 		}
+		if quiet.due(time.Now()) {
+			h.deps.Log.Warn("cannot read the members yet", zap.Error(err))
+		}
 		if !sleep(ctx, h.elector.cfg.Poll) {
 			return nil, context.Cause(ctx)
 		}
-		h.deps.Log.Warn("cannot read the members yet", zap.Error(err))
 	}
 }

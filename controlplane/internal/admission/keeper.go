@@ -15,6 +15,7 @@ import (
 var (
 	errGreaterTerm = errors.New("a node has seen a greater term")
 	errNotOurs     = errors.New("the term is over in the database")
+	errUnread      = errors.New("could not read the members in time")
 	errUnrecorded  = errors.New("could not record in time which nodes are heard")
 )
 

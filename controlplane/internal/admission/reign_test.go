@@ -28,7 +28,14 @@ type table struct {
 	writes     int
 }
 
-func (m *table) LoadMembers(context.Context) ([]schedule.Member, error) { return nil, nil }
+func (m *table) LoadMembers(context.Context) ([]schedule.Member, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.down {
+		return nil, errors.New("down")
+	}
+	return nil, nil
+}
 
 func (m *table) SaveMembers(_ context.Context, _ Title, members []schedule.Member) (bool, error) {
 	return m.write(func() {
@@ -144,9 +151,10 @@ func TestReign_AFrozenLeaderSendsNothingWhenItWakes(t *testing.T) {
 
 func TestReign_SavesUntilTheDatabaseAnswersAndWelcomesOnlyThen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := &table{down: true}
+		m := &table{}
 		h := newTestHost(m)
 		r, ended := lead(t, h, lasting(time.Hour))
+		m.set(true, false)
 		conns := make([]*conn, 3)
 		for i := range conns {
 			first := hello(fmt.Sprintf("n%d", i))
@@ -241,6 +249,16 @@ func TestReign_WritesALostRowAgain(t *testing.T) {
 	})
 }
 
+func TestHost_GivesUpTheSeatWhenItCannotReadTheMembers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newTestHost(&table{down: true})
+		began := time.Now()
+		if err := h.lead(t.Context(), lasting(time.Hour)); !errors.Is(err, errUnread) || time.Since(began) > 2*schedule.RecordWithin {
+			t.Errorf("ended with %v after %v", err, time.Since(began))
+		}
+	})
+}
+
 func TestReign_DeletesTheRowOfAForgottenNodeItNeverHeardOf(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &table{forgotten: []string{"ghost"}}
@@ -275,9 +293,10 @@ func TestReign_ReachesTheDeadlineItArmedFor(t *testing.T) {
 
 func TestSaver_KeepsOnlyTheLastOfEachNode(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := &table{down: true}
+		m := &table{}
 		h := newTestHost(m)
 		r, ended := lead(t, h, lasting(time.Hour))
+		m.set(true, false)
 		r.saver.save(101, []schedule.Member{{Node: "a", Epoch: 1}, {Node: "b", Epoch: 1}})
 		time.Sleep(time.Millisecond) // 第一批在试着写，其余的等它
 		r.saver.remove("a")
