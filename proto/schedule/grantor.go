@@ -150,7 +150,7 @@ type GrantorEffectKind uint8
 const (
 	Reply  GrantorEffectKind = iota + 1 // 在 Conn 上依次发出 Response
 	Drop                                // 关掉 Conn，缘由是 Reason
-	Save                                // 把 Members 在一个事务里写好（须核对任期），然后 Saved{ID}
+	Save                                // 把 Members 都写好（各自成立，不必在一个事务里；须核对任期），然后 Saved{ID}
 	Delete                              // 删去 Node 那一行
 	Resign                              // 有更大的任期：退位
 )

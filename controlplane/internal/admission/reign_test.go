@@ -26,6 +26,7 @@ type table struct {
 	rows       map[string]schedule.Member
 	forgotten  []string
 	writes     int
+	chunks     [][]string // 各次写成的节点名
 }
 
 func (m *table) LoadMembers(context.Context) ([]schedule.Member, error) {
@@ -38,7 +39,16 @@ func (m *table) LoadMembers(context.Context) ([]schedule.Member, error) {
 }
 
 func (m *table) SaveMembers(_ context.Context, _ Title, members []schedule.Member) (bool, error) {
+	shares, names := 0, []string(nil)
+	for _, x := range members {
+		shares += len(x.Shares)
+		names = append(names, x.Node)
+	}
+	if shares > chunkShares && len(members) > 1 || len(members) > chunkRows {
+		return false, errors.New("too much for one statement")
+	}
 	return m.write(func() {
+		m.chunks = append(m.chunks, names)
 		for _, x := range members {
 			m.rows[x.Node] = x
 		}
@@ -311,6 +321,64 @@ func TestSaver_KeepsOnlyTheLastOfEachNode(t *testing.T) {
 		}
 		if took := m.written() - before; took > 4 {
 			t.Errorf("%d writes", took)
+		}
+		r.end(errStopping)
+		<-ended
+	})
+}
+
+func TestSaver_WritesALargeTableInChunksAndTheSmallRowsFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &table{}
+		h := newTestHost(m)
+		r, ended := lead(t, h, lasting(time.Hour))
+		var large, small []schedule.Member
+		for i := range 10 {
+			large = append(large, schedule.Member{Node: fmt.Sprintf("large-%d", i), Shares: make([]schedule.Units, 9_000)})
+		}
+		large = append(large, schedule.Member{Node: "huge", Shares: make([]schedule.Units, 3*chunkShares)})
+		for i := range 2*chunkRows + 1 {
+			small = append(small, schedule.Member{Node: fmt.Sprintf("small-%d", i)})
+		}
+		r.saver.save(101, large)
+		r.saver.save(102, small)
+		r.saver.remove("large-0") // 不在了的不必等它
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if got := len(m.nodes()); got != len(large)+len(small)-1 || len(r.saver.waits) != 0 || len(r.saver.rows) != 0 {
+			t.Errorf("%d rows, %d saves and %d rows to go", got, len(r.saver.waits), len(r.saver.rows))
+		}
+		if len(m.chunks) < 8 || len(m.chunks[0]) != chunkRows || !slices.Equal(m.chunks[len(m.chunks)-1], []string{"huge"}) {
+			t.Errorf("%d chunks, the first of %d rows, the last %v", len(m.chunks), len(m.chunks[0]), m.chunks[len(m.chunks)-1])
+		}
+		r.end(errStopping)
+		<-ended
+	})
+}
+
+func TestSaver_SaysSavedOnlyOnceEveryRowIsWritten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &table{}
+		r, ended := lead(t, newTestHost(m), lasting(time.Hour))
+		m.set(true, false)
+		s := r.saver
+		s.save(1, []schedule.Member{{Node: "a"}, {Node: "b"}})
+		s.save(2, []schedule.Member{{Node: "b", Epoch: 2}})
+		first, _ := s.next()
+		s.save(3, []schedule.Member{{Node: "a", Epoch: 3}})
+		left := func() (ids []uint64) {
+			for _, w := range s.waits {
+				ids = append(ids, w.id)
+			}
+			return ids
+		}
+		s.written(first[:1]) // 第一块里的 a 是旧的：第三次还没有写
+		if got := left(); !slices.Equal(got, []uint64{1, 2, 3}) {
+			t.Errorf("after a: %v", got)
+		}
+		s.written(first[1:])
+		if got := left(); !slices.Equal(got, []uint64{3}) || s.rows["a"].member.Epoch != 3 {
+			t.Errorf("after a and b: %v, rows %v", got, s.rows)
 		}
 		r.end(errStopping)
 		<-ended
