@@ -76,7 +76,7 @@ func TestAdmit_RedirectsToTheLeader(t *testing.T) {
 func TestAdmit_WithoutALeaderSaysWhenToComeBack(t *testing.T) {
 	url := pgtest.New(t, migrate)
 	execute(t, url, "INSERT INTO admission_leader VALUES ('admission', 'a ghost', 3, clock_timestamp() + interval '1 hour', '')")
-	r := startReplica(t, url, tuning{})
+	r := startReplica(t, url, tuning{config: admission.Config{Elector: admission.ElectorConfig{TTL: time.Minute}}})
 	moved, err := join(t, r.addr, "n1", 1, 1, 0).ended()
 	if err != nil || moved == nil || moved.GetLeaderAddr() != "" || moved.GetRetryAfterUs() == 0 {
 		t.Fatalf("%v %v", moved, err)

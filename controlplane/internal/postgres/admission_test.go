@@ -54,6 +54,9 @@ func TestSeat_IsReadAsItStands(t *testing.T) {
 	}
 	acquire(t, a, "one", 6*time.Second, 1)
 	seat, err := a.ReadSeat(t.Context())
+	if expires := time.UnixMicro(seat.Expires); time.Until(expires) < 5*time.Second || time.Until(expires) > 7*time.Second {
+		t.Errorf("expires at %v", expires)
+	}
 	if err != nil || seat.Holder != "one" || seat.Address != "one:9090" || seat.Term != 1 || seat.Left <= 5*time.Second || seat.Left > 6*time.Second {
 		t.Fatalf("got %+v, %v", seat, err)
 	}
@@ -83,6 +86,31 @@ func TestSeat_IsTakenOnlyWhenExpiredReleasedOrOnesOwn(t *testing.T) {
 		t.Fatalf("a late renewal revived a released seat: %v %v", held, err)
 	}
 	acquire(t, a, "three", seatTTL, 4)
+}
+
+func TestSeat_IsTakenFromOneWhoStandsStillOnlyAsItWasSeen(t *testing.T) {
+	a, _ := testAdmission(t)
+	one := acquire(t, a, "one", time.Hour, 1)
+	seen, err := a.ReadSeat(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	claim := admission.Claim{Holder: "two", TTL: seatTTL, Stale: seen}
+	if held, err := a.RenewSeat(t.Context(), one, time.Hour); err != nil || !held {
+		t.Fatalf("%v %v", held, err)
+	}
+	if term, err := a.AcquireSeat(t.Context(), claim); err != nil || term != 0 {
+		t.Fatalf("taken although it was renewed: term %d %v", term, err)
+	}
+	if claim.Stale, err = a.ReadSeat(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if term, err := a.AcquireSeat(t.Context(), claim); err != nil || term != 2 {
+		t.Fatalf("term %d %v", term, err)
+	}
+	if held, err := a.RenewSeat(t.Context(), one, time.Hour); err != nil || held {
+		t.Fatalf("the former leader renewed: %v %v", held, err)
+	}
 }
 
 func TestSeat_TermsPassWhatTheNodesHaveSeen(t *testing.T) {
