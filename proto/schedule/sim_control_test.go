@@ -48,7 +48,6 @@ type simReplica struct {
 	deadline Time
 	armed    int64
 	timer    uint64
-	spun     int
 	conns    []*simConn
 	saves    []simSave
 	saving   bool
@@ -222,7 +221,7 @@ func (r *simReplica) load(term uint64, first bool, deadline Time) {
 		r.term, r.deadline, r.cfg, r.learned = term, deadline, cfg, false
 		w.tracef("cp%d leads term %d members %s", r.i, term, simMembers(members))
 		r.g = NewGrantor(GrantorConfig{Term: term, Now: r.now(), Members: members, First: first})
-		r.armed, r.spun = 0, 0
+		r.armed = 0
 		w.limitsChanged()
 		w.meter.disturb("leader")
 		r.step(Reconfigured{cfg.spec})
@@ -521,17 +520,15 @@ func (r *simReplica) tick() {
 	}
 	next := r.g.Next()
 	if next == 0 || next > r.now() {
-		r.spun = 0
 		r.arm()
 		return
 	}
-	if r.spun++; r.spun > 1000 {
-		r.w.fail("cp%d: Next() stays at %d while it is %d: %s", r.i, next, r.now(), simWakes(r.g))
+	r.step(Tick{})
+	if r.g == nil {
 		return
 	}
-	r.step(Tick{})
-	if r.g != nil && r.g.Next() > r.now() {
-		r.spun = 0
+	if next = r.g.Next(); next != 0 && next <= r.now() { // 到点的事一次 Tick 就该做完，否则事件循环空转
+		r.w.fail("cp%d: Next() is %d after a tick at %d: %s", r.i, next, r.now(), simWakes(r.g))
 	}
 }
 
