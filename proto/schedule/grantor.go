@@ -19,6 +19,10 @@ const (
 	planDelay = 300 * time.Millisecond
 	// forfeitEvery 是放弃过了寿命的请求数单位至多拖多久。
 	forfeitEvery = 50 * time.Millisecond
+	// RecordWithin 是成员表里“听得见”的时刻至多落后多久：更旧的先写好才欢迎，宿主这么久记不下就结束任期。
+	RecordWithin = 5 * time.Second
+	// unrecorded 是一个节点最后一次说话至多比成员表里的晚多久：欢迎它时已经旧了的，加上两次记下之间的，加上记的工夫。
+	unrecorded = 2*RecordWithin + 5*time.Second
 )
 
 // GrantorConfig 是一个任期的开始。
@@ -27,6 +31,8 @@ type GrantorConfig struct {
 	Now     Time
 	Members []Member // 成员表
 	First   bool     // 从来没有过别的任期：没有谁拿着什么
+	// Doubtful 说成员表可能是旧的（数据库回到过去）：不在表里的节点也可能拿着许可。
+	Doubtful bool
 }
 
 // Grantor 是一个任期里的授予者：所有的池、所有节点在等的请求、谁持有多少。
@@ -52,20 +58,23 @@ type Grantor struct {
 	first      bool
 	limbo      map[Pool]int64 // 没有报到的节点可能拿着的
 	limboUntil Time
+	doubted    *member // 要写下的、替不知道的节点占着的一行
 
 	// settling 是新设了限额的在途池：各节点认下在途的之前不授予，至迟到 until。
 	settling map[Pool]settling
-	tight    map[Pool]Time // 紧的池与紧到至少何时
-	dirty    map[Pool]bool // 这一步动过的池
-	arrive   []*Waiter     // 这一步新来的
+	totals   map[string]oldTotal // 各 server 降低之前（或撤掉之前）的 Total
+	tight    map[Pool]Time       // 紧的池与紧到至少何时
+	dirty    map[Pool]bool       // 这一步动过的池
+	arrive   []*Waiter           // 这一步新来的
 
 	renewed renewals
 
-	saves  map[uint64]func(now Time)
-	saved  uint64
-	planAt Time           // 0 即不必重算份额
-	quotas []quota        // 与 pools 一一对应
-	bounds map[Pool]int64 // 各池里所有节点份额的上界之和
+	saves              map[uint64]func(now Time)
+	saved              uint64
+	planAt             Time           // 0 即不必重算份额
+	planned, unplanned int            // 重算到了 order 的第几个，还有几个没有看
+	quotas             []quota        // 与 pools 一一对应
+	bounds             map[Pool]int64 // 各池里所有节点份额的上界之和
 
 	wake    Time
 	effects []GrantorEffect
@@ -79,17 +88,22 @@ type Counts struct{ Grants, Refusals int64 }
 func NewGrantor(cfg GrantorConfig) *Grantor {
 	g := &Grantor{
 		term: cfg.Term, core: NewCore(), members: map[string]*member{}, conns: map[uint64]*member{}, first: cfg.First,
-		limbo: map[Pool]int64{}, settling: map[Pool]settling{}, tight: map[Pool]Time{}, dirty: map[Pool]bool{}, saves: map[uint64]func(Time){}, renewed: renewals{}, bounds: map[Pool]int64{},
+		limbo: map[Pool]int64{}, settling: map[Pool]settling{}, totals: map[string]oldTotal{}, tight: map[Pool]Time{}, dirty: map[Pool]bool{},
+		saves: map[uint64]func(Time){}, renewed: renewals{}, bounds: map[Pool]int64{},
 		servers: map[string]*ServerSpec{}, apps: map[string]*AppSpec{},
 	}
 	for _, row := range cfg.Members {
 		m := g.add(row.Node)
 		m.epoch, m.durable, m.cleared = row.Epoch, !row.Clear, row.Clear
-		m.lostAt = cfg.Now.Add(-min(row.SilentFor, ShareTTL))
-		m.heardAt = cfg.Now
+		m.heardAt = cfg.Now.Add(-row.SilentFor)
+		m.lostAt, m.recorded = m.heardAt, m.heardAt
 		m.share.version, m.share.acked = row.ShareVersion, row.ShareVersion
 		g.reshare(m, unitsMap(row.Shares), unitsMap(row.Shares))
+		m.share.unknown = row.UnknownShares
 		g.learning = g.learning || !row.Clear
+	}
+	if cfg.Doubtful {
+		g.doubt(cfg.Now)
 	}
 	if broken(bugNoLearning) {
 		g.learning = false
@@ -118,8 +132,15 @@ type Closed struct{ Conn uint64 }
 // Saved 说一次 Save 已经落盘。
 type Saved struct{ ID uint64 }
 
-// Forgotten 说运维要忘掉一个不在了的节点。
+// Forgotten 说运维要忘掉一个不在了的节点；照办了即有 Delete，还不到时候就什么也没有，过后再说一遍。
 type Forgotten struct{ Node string }
+
+// Touched 说成员表记下了：在 At 这一刻 Nodes 都听得见。宿主每秒说一次；久说不成，任期就得结束。
+type Touched struct {
+	At      Time
+	Nodes   []string
+	Missing []string // 其中没有行的
+}
 
 // Tick 说到了 Next 的时刻。
 type Tick struct{}
@@ -129,6 +150,7 @@ func (Heard) grantorEvent()        {}
 func (Closed) grantorEvent()       {}
 func (Saved) grantorEvent()        {}
 func (Forgotten) grantorEvent()    {}
+func (Touched) grantorEvent()      {}
 func (Tick) grantorEvent()         {}
 
 // GrantorEffectKind 是宿主要做的事。
@@ -137,7 +159,7 @@ type GrantorEffectKind uint8
 const (
 	Reply  GrantorEffectKind = iota + 1 // 在 Conn 上依次发出 Response
 	Drop                                // 关掉 Conn，缘由是 Reason
-	Save                                // 把 Members 在一个事务里写好（须核对任期），然后 Saved{ID}
+	Save                                // 把 Members 都写好（各自成立，不必在一个事务里；须核对任期），然后 Saved{ID}
 	Delete                              // 删去 Node 那一行
 	Resign                              // 有更大的任期：退位
 )
@@ -174,6 +196,8 @@ func (g *Grantor) Step(now Time, e GrantorEvent) []GrantorEffect {
 		}
 	case Forgotten:
 		g.forget(now, e.Node)
+	case Touched:
+		g.touched(now, e)
 	}
 	g.settleDown(now)
 	g.dispatch(now)
@@ -207,6 +231,7 @@ func (g *Grantor) remove(m *member) {
 	g.reshare(m, nil, nil)
 	delete(g.members, m.name)
 	g.order = slices.DeleteFunc(g.order, func(o *member) bool { return o == m })
+	g.unplanned = len(g.order)
 	g.planAt = earliest(g.planAt, 1)
 }
 
@@ -245,11 +270,11 @@ func (g *Grantor) advance(now Time) {
 		return
 	}
 	g.exorcise(now)
+	if g.learning && g.spec != nil && (now >= g.learnUntil || g.accounted()) {
+		g.endLearning(now)
+	}
 	for _, m := range slices.Clone(g.order) {
 		g.watch(now, m)
-	}
-	if g.learning && g.spec != nil && (now >= g.learnUntil || g.allSeen()) {
-		g.endLearning(now)
 	}
 	if len(g.limbo) > 0 && now >= g.limboUntil {
 		g.endLimbo(now)

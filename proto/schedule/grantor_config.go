@@ -9,6 +9,7 @@ import (
 func (g *Grantor) reconfigure(now Time, spec *Spec) {
 	opening := g.spec == nil
 	old, before := g.pools, g.servers
+	g.keepTotals(now, spec)
 	g.spec, g.pools = spec, nil
 	g.servers, g.apps = make(map[string]*ServerSpec, len(spec.Servers)), make(map[string]*AppSpec, len(spec.Apps))
 	for i := range spec.Servers {
@@ -46,11 +47,17 @@ func (g *Grantor) reconfigure(now Time, spec *Spec) {
 			g.core.SetServer(name, 0)
 		}
 	}
+	for _, m := range g.order {
+		if m.share.unknown { // 它报到时换掉
+			g.assumeAll(m)
+		}
+	}
 	g.applyCaps(now)
 	if opening && !g.learning {
 		g.endLearning(now)
 	}
-	g.planAt = earliest(g.planAt, now.Add(planDelay))
+	g.noteDoubt(now)
+	g.replan(now)
 }
 
 func (g *Grantor) limit(p Pool, l Limits) {

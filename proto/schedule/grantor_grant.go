@@ -57,9 +57,9 @@ func (g *Grantor) grant(now Time, w *Waiter, t Candidate) {
 				m.owed[p] += units
 			}
 			if k == InFlight {
-				m.held[p]++
+				m.hold(p, 1)
 				if broken(bugNotBooked) {
-					m.held[p]--
+					m.hold(p, -1)
 					g.core.Give(now, p, 1)
 				}
 			}
@@ -117,7 +117,7 @@ func (g *Grantor) keep(now Time, m *member, p Pool, keep, give int64) {
 		g.take(now, p, give)
 		switch p.Kind {
 		case InFlight:
-			m.held[p] += give
+			m.hold(p, give)
 		case Tokens:
 			m.owed[p] += give
 		}

@@ -99,7 +99,9 @@ func (g *Grantor) join(now Time, m *member, r *admissionv1.AdmitRequest) {
 	m.version = h.GetVersion()
 	held, owed := map[Pool]int64{}, map[Pool]int64{}
 	for _, a := range h.GetHoldings() {
-		if p := poolOf(a.GetPool()); p.Kind == InFlight {
+		if p := poolOf(a.GetPool()); a.GetUnits() == 0 {
+			continue
+		} else if p.Kind == InFlight {
 			held[p] += a.GetUnits()
 		} else {
 			owed[p] += a.GetUnits()
@@ -121,15 +123,15 @@ func (g *Grantor) join(now Time, m *member, r *admissionv1.AdmitRequest) {
 		g.applyRates(now, m)
 	}
 	m.demand, m.keep = nil, map[Pool]int64{}
-	g.shareJoined(m, r.GetShareVersion())
-	g.planAt = earliest(g.planAt, now.Add(planDelay))
-	if m.durable {
+	g.shareJoined(now, m, r.GetShareVersion())
+	g.replan(now)
+	if m.durable && now.Sub(m.recorded) < RecordWithin {
 		g.welcome(now, m)
 		return
 	}
-	stream := m.stream
-	g.save([]Member{g.row(m)}, func(now Time) {
-		m.durable = true
+	stream, asked := m.stream, now
+	g.save([]Member{g.row(now, m)}, func(now Time) {
+		m.durable, m.recorded = true, max(m.recorded, asked)
 		if m.conn != 0 && m.stream == stream && !m.joined {
 			g.welcome(now, m)
 		}
@@ -160,7 +162,7 @@ func (g *Grantor) rebook(now Time, m *member, held map[Pool]int64) {
 	m.held, m.reserve = held, map[Pool]int64{}
 	if unknown {
 		m.seen = true
-		if g.allSeen() {
+		if g.accounted() {
 			g.limboUntil = min(g.limboUntil, now.Add(GhostTTL))
 		}
 	}
@@ -184,7 +186,7 @@ func (g *Grantor) read(now Time, m *member, r *admissionv1.AdmitRequest) {
 	m.revision = r.GetRevision()
 	for _, a := range r.GetClaims() {
 		p := poolOf(a.GetPool())
-		m.held[p] += a.GetUnits()
+		m.hold(p, a.GetUnits())
 		g.take(now, p, a.GetUnits())
 	}
 	for _, a := range r.GetReturns() {
@@ -236,7 +238,7 @@ func (g *Grantor) returned(now Time, m *member, a *admissionv1.Amount) {
 		return
 	}
 	n = min(n, m.held[p])
-	m.held[p] -= n
+	m.hold(p, -n)
 	g.give(now, p, n)
 }
 

@@ -3,7 +3,6 @@ package schedule
 import (
 	"cmp"
 	"slices"
-	"time"
 )
 
 // hangup 连接断了：在等的递不到了，手上的照旧归它。
@@ -81,29 +80,10 @@ func (g *Grantor) lose(now Time, m *member) {
 	g.applyRates(now, m)
 }
 
-// quarantine 是失联之后多久，这个池里它在租期内开始的一定都结束了。
-func (g *Grantor) quarantine(p Pool) Time {
-	total := g.longest()
-	if s := g.servers[p.Server]; s != nil {
-		total = s.Total
-	}
-	wait := total + LeaseTTL + 3*slack
-	return Time(wait + wait*4*drift/100)
-}
-
-func (g *Grantor) longest() (d time.Duration) {
-	if g.spec != nil {
-		for i := range g.spec.Servers {
-			d = max(d, g.spec.Servers[i].Total)
-		}
-	}
-	return d
-}
-
 // fade 失联够久了：先放到只剩份额，再放掉份额。
 func (g *Grantor) fade(now Time, m *member) {
 	for _, u := range sortedUnits(m.held) {
-		if now < m.lostAt+g.quarantine(u.Pool) {
+		if now < m.lostAt+g.quarantine(m, u.Pool) {
 			continue
 		}
 		share := m.share.bound(u.Pool)
@@ -111,22 +91,22 @@ func (g *Grantor) fade(now Time, m *member) {
 		delete(m.held, u.Pool)
 		m.reserve[u.Pool] = share
 	}
-	if len(m.held) == 0 && !m.cleared && (m.seen || now >= m.lostAt+g.quarantine(Pool{})) {
+	if len(m.held) == 0 && !m.cleared && (m.seen || now >= m.lostAt+g.quarantine(m, Pool{})) {
 		m.cleared, m.durable = true, false
-		g.save([]Member{g.row(m)}, nil)
+		g.save([]Member{g.row(now, m)}, nil)
 	}
-	if now >= m.lostAt.Add(ShareTTL) {
+	if m.cleared && now >= m.lostAt.Add(ShareTTL) {
 		g.bury(now, m)
 	}
 }
 
 func (g *Grantor) fadeAt(m *member) Time {
-	at := m.lostAt.Add(ShareTTL)
-	if !m.cleared {
-		at = min(at, m.lostAt+g.quarantine(Pool{}))
+	if m.cleared {
+		return m.lostAt.Add(ShareTTL)
 	}
+	at := m.lostAt + g.quarantine(m, Pool{})
 	for p := range m.held {
-		at = min(at, m.lostAt+g.quarantine(p))
+		at = min(at, m.lostAt+g.quarantine(m, p))
 	}
 	return at
 }
@@ -157,18 +137,48 @@ func (g *Grantor) part(now Time, m *member) {
 	g.bury(now, m)
 }
 
-// forget 运维说一个不在了的节点不会回来了。
+// forget 运维说一个不在了的节点不会回来了。租期还没有过的不听：流断着的一会儿里它照样在跑，下次再说。
 func (g *Grantor) forget(now Time, name string) {
-	if m := g.members[name]; m != nil && m.conn == 0 {
+	m := g.members[name]
+	switch {
+	case m == nil:
+		g.emit(GrantorEffect{Kind: Delete, Node: name})
+	case m.conn == 0 && m.lost:
 		g.bury(now, m)
-		if len(g.limbo) > 0 && g.allSeen() {
+		if len(g.limbo) > 0 && g.accounted() {
 			g.limboUntil = now
 		}
 	}
 }
 
-// allSeen 说成员表里可能拿着许可的都报到了。
-func (g *Grantor) allSeen() bool {
+// touched 记下成员表又知道谁听得见了。写好了的行不见了，数据库就丢过东西：把所有的都再写一遍。
+func (g *Grantor) touched(now Time, e Touched) {
+	for _, name := range e.Nodes {
+		if m := g.members[name]; m != nil && !slices.Contains(e.Missing, name) {
+			m.recorded = max(m.recorded, e.At)
+		}
+	}
+	for _, name := range e.Missing {
+		if m := g.members[name]; m != nil && m.durable {
+			g.saveAll(now)
+			return
+		}
+	}
+}
+
+// saveAll 把成员表该有的都再写一遍；正在写第一次的不算。
+func (g *Grantor) saveAll(now Time) {
+	var rows []Member
+	for _, m := range g.order {
+		if m.durable || m.cleared || m.lost {
+			rows = append(rows, g.row(now, m))
+		}
+	}
+	g.save(rows, nil)
+}
+
+// accounted 说可能拿着许可的都报到了。
+func (g *Grantor) accounted() bool {
 	for _, m := range g.order {
 		if !m.seen && !m.cleared {
 			return false
@@ -177,22 +187,26 @@ func (g *Grantor) allSeen() bool {
 	return true
 }
 
-// endLearning 从此可以授予。还没有报到的按失联算；它们拿着多少说不清，此刻空闲的全都可能是它们的。
+// endLearning 从此可以授予。还没有报到的按失联算，从成员表里最后听见它的时候算起；
+// 它们拿着多少说不清，此刻空闲的全都可能是它们的，直到它们的隔离都过了。
 func (g *Grantor) endLearning(now Time) {
 	g.learning = false
-	known := g.allSeen()
+	g.replan(now)
+	var until Time
 	for _, m := range g.order {
-		if !m.seen && !m.lost {
-			if !m.cleared {
-				m.lostAt = now
-			}
-			g.lose(now, m)
+		if m.seen || m.lost {
+			continue
 		}
+		if !m.cleared {
+			m.lostAt = min(now, m.leaseUntil().Add(unrecorded))
+			until = max(until, m.lostAt+g.quarantine(m, Pool{}))
+		}
+		g.lose(now, m)
 	}
 	if !g.first && !broken(bugRatesStartFull) {
 		g.emptyRates(now)
 	}
-	if known {
+	if until <= now {
 		return
 	}
 	for _, p := range g.pools {
@@ -201,7 +215,7 @@ func (g *Grantor) endLearning(now Time) {
 			g.take(now, p, free)
 		}
 	}
-	g.limboUntil = now + g.quarantine(Pool{})
+	g.limboUntil = until
 }
 
 func (g *Grantor) endLimbo(now Time) {

@@ -2,6 +2,7 @@ package schedule
 
 import (
 	"hash/fnv"
+	"maps"
 	"time"
 
 	admissionv1 "github.com/vega-gateway/vega/proto/gen/go/vega/admission/v1"
@@ -21,11 +22,14 @@ func (g *Grantor) plan(now Time) {
 	var rows []Member
 	var raised []*member
 	work := 0
-	for i, m := range g.order {
+	for ; g.unplanned > 0; g.unplanned-- {
 		if work > planWork { // 池与节点都很多时分几步做，事件循环不能停太久
 			g.planAt = now.Add(planPause)
 			break
 		}
+		i := g.planned % len(g.order)
+		g.planned = i + 1
+		m := g.order[i]
 		if m.conn == 0 || !m.joined || m.share.pendingAck() {
 			continue
 		}
@@ -34,19 +38,25 @@ func (g *Grantor) plan(now Time) {
 		if !changed {
 			continue
 		}
-		m.share.version++
+		m.share.version = g.nextVersion(m)
 		g.reshare(m, m.share.current, next)
-		if !up {
+		rows = append(rows, g.row(now, m))
+		if !up { // 不必等写好；写下它的号，下一任才认得
 			m.frame().Share = g.shareMessage(m)
 			continue
 		}
 		m.share.saving = true
-		rows = append(rows, g.row(m))
 		raised = append(raised, m)
 	}
 	if len(rows) > 0 {
 		g.save(rows, func(now Time) { g.sendShares(raised) })
 	}
+}
+
+// replan 在 planDelay 之后把每个节点的份额再看一遍；正看着的从看到的地方接着看满一圈。
+func (g *Grantor) replan(now Time) {
+	g.unplanned = len(g.order)
+	g.planAt = earliest(g.planAt, now.Add(planDelay))
 }
 
 // nextShare 是一个节点的下一份：该缩的缩到底，该增的增到空出来的为止。
@@ -134,8 +144,8 @@ func (g *Grantor) sorted(m map[Pool]int64) []Units {
 }
 
 // row 是一个节点在成员表里该有的一行。
-func (g *Grantor) row(m *member) Member {
-	return Member{Node: m.name, Epoch: m.epoch, Clear: m.cleared, ShareVersion: m.share.version, Shares: g.sorted(m.share.pools())}
+func (g *Grantor) row(now Time, m *member) Member {
+	return Member{Node: m.name, Epoch: m.epoch, Clear: m.cleared, SilentFor: max(now.Sub(m.heardAt), 0), ShareVersion: m.share.version, Shares: g.sorted(m.share.pools())}
 }
 
 func (g *Grantor) sendShares(list []*member) {
@@ -158,19 +168,47 @@ func (g *Grantor) shareAcked(now Time, m *member, v uint64) {
 	}
 	s.acked = v
 	g.reshare(m, s.issued, s.issued)
-	g.save([]Member{g.row(m)}, nil)
-	g.planAt = earliest(g.planAt, now.Add(planDelay))
+	g.save([]Member{g.row(now, m)}, nil)
+	g.replan(now)
 }
 
-// shareJoined 对上节点报到时说的版本：它没有拿到最近的一版就再发一遍；它的反而新（那一行被忘掉过），就从它的数起。
-func (g *Grantor) shareJoined(m *member, v uint64) {
+// nextVersion 是 m 的下一版份额：任期在高位，同一个号因此只有一种内容，数据库回到过去也一样。
+func (g *Grantor) nextVersion(m *member) uint64 { return max(m.share.version, g.term<<32) + 1 }
+
+// shareJoined 对上节点报到时说的版本：它没有拿到最近的一版就再发一遍；它的反而新（那一行被忘掉过），
+// 它在用多少就没有人知道，当场换一版，确认之前当它整个限额都用得到。
+func (g *Grantor) shareJoined(now Time, m *member, v uint64) {
 	s := &m.share
 	switch {
-	case v > s.version:
-		s.version, s.acked = v, v
+	case v > s.version || s.unknown:
+		s.version = max(s.version, v)
+		g.replaceShare(now, m)
 	case v != s.version && !s.saving:
 		m.frame().Share = g.shareMessage(m)
 	}
+}
+
+// replaceShare 换掉一份说不清的：给它账上的那么多（账上也说不清的不给），收齐之前不给别人增。
+func (g *Grantor) replaceShare(now Time, m *member) {
+	s := &m.share
+	next := s.pools()
+	if s.unknown {
+		clear(next)
+	}
+	g.reshare(m, map[Pool]int64{}, next)
+	s.version, s.unknown, s.saving = g.nextVersion(m), false, false
+	g.assumeAll(m)
+	g.save([]Member{g.row(now, m)}, nil)
+	m.frame().Share = g.shareMessage(m)
+}
+
+// assumeAll 当 m 在用的是各池的整个限额。
+func (g *Grantor) assumeAll(m *member) {
+	current := maps.Clone(m.share.current)
+	for k, p := range g.pools {
+		current[p] = max(current[p], g.quotas[k].all)
+	}
+	g.reshare(m, current, m.share.issued)
 }
 
 func (g *Grantor) shareMessage(m *member) *admissionv1.Share {

@@ -68,7 +68,7 @@ func (h *Holder) sweep() {
 		return p.Server != "" && h.servers[p.Server] == nil || p.App != "" && h.apps[p.App] == nil
 	}
 	h.order = slices.DeleteFunc(h.order, func(s *stock) bool {
-		if dead := gone(s.pool) && s.held == 0 && s.open == 0; dead {
+		if dead := gone(s.pool) && s.held == 0 && s.open == 0 && h.now >= s.longUntil; dead {
 			delete(h.stocks, s.pool)
 			return true
 		}

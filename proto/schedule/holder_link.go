@@ -189,7 +189,11 @@ func (h *Holder) lapse(now Time) {
 
 // growAt 是可以用足份额的时刻：到那时任何节点在各自租期内开始的请求都已经结束，授予者也收齐了这一份。
 func (h *Holder) growAt(s *stock) Time {
-	wait := s.total + LeaseTTL + 2*slack
+	total := s.total
+	if h.growBase < s.longUntil {
+		total = max(total, s.longTotal)
+	}
+	wait := total + LeaseTTL + 2*slack
 	return h.growBase.Add(wait + wait*2*drift/100)
 }
 

@@ -16,6 +16,9 @@ type stock struct {
 	metered bool          // 有任何一种限额
 	total   time.Duration // 失联之后多久才没有旧的请求还在跑
 	grace   time.Duration
+	// longTotal 是 total 改小（或 server 撤掉）之前的；别的节点照它开始的调用至迟跑到 longUntil。
+	longTotal time.Duration
+	longUntil Time
 
 	held     int64
 	open     int64 // 在途，含善后的
@@ -53,6 +56,8 @@ func (h *Holder) stock(p Pool) *stock {
 
 // limitStock 按配置定下一个池有没有限额。
 func (h *Holder) limitStock(s *stock) {
+	was := s.total
+	defer func() { h.keepTotal(s, was) }()
 	s.limit, s.metered, s.total, s.grace = 0, false, 0, 0
 	if s.pool.Server != "" {
 		if spec := h.servers[s.pool.Server]; spec != nil {
@@ -64,6 +69,17 @@ func (h *Holder) limitStock(s *stock) {
 	}
 	s.limited = s.limit > 0
 	h.shareStock(s)
+}
+
+// keepTotal 记下改小之前的 total：别的节点也许过一个租期才换上这一版。
+func (h *Holder) keepTotal(s *stock, was time.Duration) {
+	if was <= s.total {
+		return
+	}
+	if h.now < s.longUntil {
+		was = max(was, s.longTotal)
+	}
+	s.longTotal, s.longUntil = was, h.now+outlast(was)
 }
 
 // shareStock 定下一个池的份额：限额比份额所属的小了，就按比例缩小。

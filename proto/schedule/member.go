@@ -12,11 +12,13 @@ type Member struct {
 	Epoch uint64
 	// Clear 说它一定没有许可在手，只有份额。
 	Clear bool
-	// SilentFor 是最后一次确知它活着到现在，以数据库的钟算。
+	// SilentFor 是记下的最后一次听见它到现在，以数据库的钟算；它真正最后说话至多再晚 unrecorded。
 	SilentFor    time.Duration
 	ShareVersion uint64
 	// Shares 是它可能在用的份额的上界，有次序。
 	Shares []Units
+	// UnknownShares 说 Shares 读不出来：当它可能用到各池的整个限额。
+	UnknownShares bool
 }
 
 // member 是授予者眼里的一个节点。
@@ -34,7 +36,9 @@ type member struct {
 	pending *admissionv1.AdmitResponse
 	ackDue  Time
 	echo    int64 // 收到过的最大 sent_us
-	heardAt Time  // 收到它的时刻
+	heardAt Time  // 收到它的时刻；本任期里还没有报到的是从前最后听见它的时刻
+	// recorded 是成员表里它最后一次听得见的时刻。
+	recorded Time
 
 	durable bool // 成员表里有它，且不是 Clear
 	seen    bool // 本任期里报到过
@@ -92,6 +96,13 @@ func (m *member) clearRun() {
 	m.keep, m.busy, m.demand = map[Pool]int64{}, map[Pool]int64{}, nil
 }
 
+// hold 给在途池里它持有的加上 n；到零即没有这一项，清点才看得出它空了。
+func (m *member) hold(p Pool, n int64) {
+	if m.held[p] += n; m.held[p] == 0 {
+		delete(m.held, p)
+	}
+}
+
 // leaseUntil 是授予者的钟上，它的租期一定已经结束的时刻：它的租期从它发出 echo 起算，而我们收到 echo 只会更晚。
 func (m *member) leaseUntil() Time {
 	return m.heardAt.Add(LeaseTTL + LeaseTTL*2*drift/100 + slack)
@@ -117,6 +128,7 @@ type shareState struct {
 	current map[Pool]int64 // 它一定在用的
 	issued  map[Pool]int64 // 最近发的（或正要发的）；与 current 相同即没有在路上的
 	saving  bool           // 等成员表写好才能发
+	unknown bool           // 它在用什么说不清
 }
 
 func (s *shareState) pendingAck() bool { return s.saving || s.acked < s.version }

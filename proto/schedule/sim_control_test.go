@@ -48,12 +48,12 @@ type simReplica struct {
 	deadline Time
 	armed    int64
 	timer    uint64
-	spun     int
 	conns    []*simConn
 	saves    []simSave
 	saving   bool
 	known    int // 它所知的当任者
 	learned  bool
+	touched  Time // 上一次记下听得见谁
 }
 
 type simSave struct {
@@ -221,7 +221,7 @@ func (r *simReplica) load(term uint64, first bool, deadline Time) {
 		r.term, r.deadline, r.cfg, r.learned = term, deadline, cfg, false
 		w.tracef("cp%d leads term %d members %s", r.i, term, simMembers(members))
 		r.g = NewGrantor(GrantorConfig{Term: term, Now: r.now(), Members: members, First: first})
-		r.armed, r.spun = 0, 0
+		r.armed = 0
 		w.limitsChanged()
 		w.meter.disturb("leader")
 		if !first {
@@ -230,7 +230,52 @@ func (r *simReplica) load(term uint64, first bool, deadline Time) {
 		r.step(Reconfigured{cfg.spec})
 		inc := r.inc
 		w.at(r.clock.when(deadline), func() { r.watch(inc, term) })
+		r.touched = r.now()
+		r.touch(r.inc, term)
 		r.fetch(w.between(0, simSec))
+	})
+}
+
+// touch 每秒记下听得见谁；久记不下就停手。
+func (r *simReplica) touch(inc int, term uint64) {
+	w := r.w
+	w.after(simSec, func() {
+		r.do(inc, func() {
+			if r.g == nil || r.term != term {
+				return
+			}
+			if r.now().Sub(r.touched) >= RecordWithin {
+				r.stepDown("could not record the members")
+				return
+			}
+			at, lost := r.now(), false
+			var names []string
+			for _, m := range r.g.order {
+				if m.conn != 0 && at.Sub(m.heardAt) < 5*time.Second {
+					names = append(names, m.name)
+				}
+			}
+			w.query(r, func() {
+				if lost = w.db.term != term; lost {
+					return
+				}
+				for i := range w.db.members {
+					if slices.Contains(names, w.db.members[i].Node) {
+						w.db.members[i].seen = w.now
+					}
+				}
+			}, func(ok bool) {
+				switch {
+				case r.g == nil || r.term != term:
+				case lost:
+					r.stepDown("lost the term at a touch")
+				case ok:
+					r.touched = r.now()
+					r.step(Touched{At: at, Nodes: names})
+				}
+			})
+			r.touch(inc, term)
+		})
 	})
 }
 
@@ -443,8 +488,9 @@ func (db *simDB) write(s simSave, now int64) {
 			db.members = append(db.members, simRow{})
 			i = len(db.members) - 1
 		}
+		seen := now - int64(m.SilentFor)
 		m.SilentFor = 0
-		db.members[i] = simRow{m, now}
+		db.members[i] = simRow{m, seen}
 	}
 }
 
@@ -477,17 +523,15 @@ func (r *simReplica) tick() {
 	}
 	next := r.g.Next()
 	if next == 0 || next > r.now() {
-		r.spun = 0
 		r.arm()
 		return
 	}
-	if r.spun++; r.spun > 1000 {
-		r.w.fail("cp%d: Next() stays at %d while it is %d: %s", r.i, next, r.now(), simWakes(r.g))
+	r.step(Tick{})
+	if r.g == nil {
 		return
 	}
-	r.step(Tick{})
-	if r.g != nil && r.g.Next() > r.now() {
-		r.spun = 0
+	if next = r.g.Next(); next != 0 && next <= r.now() { // 到点的事一次 Tick 就该做完，否则事件循环空转
+		r.w.fail("cp%d: Next() is %d after a tick at %d: %s", r.i, next, r.now(), simWakes(r.g))
 	}
 }
 

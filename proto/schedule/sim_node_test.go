@@ -30,7 +30,6 @@ type simNode struct {
 	disk  simDisk
 	armed int64
 	timer uint64
-	spun  int
 
 	conn    *simConn
 	dialing uint64
@@ -291,17 +290,12 @@ func (n *simNode) arm() {
 func (n *simNode) tick() {
 	next := n.h.Next()
 	if next == 0 || next > n.now() {
-		n.spun = 0
 		n.arm()
 		return
 	}
-	if n.spun++; n.spun > 1000 {
-		n.w.fail("%s: Next() stays at %d while it is %d: %s", n.name, next, n.now(), simWakesHolder(n.h))
-		return
-	}
 	n.step(Ticked{})
-	if n.h.Next() > n.now() {
-		n.spun = 0
+	if next = n.h.Next(); n.alive && next != 0 && next <= n.now() {
+		n.w.fail("%s: Next() is %d after a tick at %d: %s", n.name, next, n.now(), simWakesHolder(n.h))
 	}
 }
 

@@ -43,6 +43,10 @@ type Elector struct {
 	// highest 是听说过的最大任期。
 	highest atomic.Uint64
 
+	// stood 是那一行最近一次变了之后的样子，stoodAt 是读到它的时刻；只有 Run 的协程用。
+	stood   Seat
+	stoodAt time.Time
+
 	mu     sync.Mutex
 	seat   Seat
 	seatAt time.Time
@@ -135,17 +139,33 @@ func (e *Elector) tryAcquire(ctx context.Context) (*Lease, error) {
 	}
 	e.heard(seat.Term)
 	e.note(seat, read)
-	if seat.Left > 0 && seat.Holder != "" && seat.Holder != e.holder {
+	stale := e.stale(seat, read)
+	if seat.Left > 0 && seat.Holder != "" && seat.Holder != e.holder && stale == (Seat{}) {
 		return nil, nil
 	}
 	known := e.highest.Load()
 	sent := time.Now()
-	term, err := e.deps.Seats.AcquireSeat(ctx, Claim{Holder: e.holder, Address: e.cfg.Address, TTL: e.cfg.TTL, AtLeast: known})
+	term, err := e.deps.Seats.AcquireSeat(ctx, Claim{Holder: e.holder, Address: e.cfg.Address, TTL: e.cfg.TTL, AtLeast: known, Stale: stale})
 	if err != nil || term == 0 {
 		return nil, err
 	}
 	e.heard(term)
-	return newLease(Title{e.holder, term}, known == 0 && term == 1, sent.Add(e.valid())), nil
+	l := newLease(Title{e.holder, term}, sent.Add(e.valid()))
+	l.First, l.Doubtful = known == 0 && term == 1, known > seat.Term
+	return l, nil
+}
+
+// stale 是一行以自己的单调钟看 TTL 之久没有变过的样子：没有人在续它了，不论数据库的钟怎样拨过。
+// read 是发出这次读的时刻；还不到那么久则为零值。
+func (e *Elector) stale(seat Seat, read time.Time) Seat {
+	if seat.Holder == e.stood.Holder && seat.Term == e.stood.Term && seat.Expires == e.stood.Expires {
+		if seat.Holder != "" && read.Sub(e.stoodAt) >= e.cfg.TTL {
+			return seat
+		}
+		return Seat{}
+	}
+	e.stood, e.stoodAt = seat, time.Now()
+	return Seat{}
 }
 
 // valid 是从发出一次成功的续期起可以当任多久。

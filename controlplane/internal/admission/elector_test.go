@@ -239,6 +239,35 @@ func TestElector_StepsDownWhenAnotherHoldsTheRow(t *testing.T) {
 	}
 }
 
+// 当任者死的那一刻数据库的钟往回拨了一小时：那一行还有一小时才到期，而没有人续它。
+func TestElector_TakesARowThatNobodyRenewsWhateverTheDatabaseClockSays(t *testing.T) {
+	url := pgtest.New(t, migrate)
+	execute(t, url, "INSERT INTO admission_leader VALUES ('admission', 'the dead', 6, clock_timestamp() + interval '1 hour', '')")
+	h := &history{t: t}
+	began := time.Now()
+	h.stand("one", url, quick)
+	r := h.await("one")
+	took := r.from.Sub(began)
+	t.Logf("a row that nobody renews: led after %v, row_ttl=%v", took.Round(time.Millisecond), quick.TTL)
+	if r.term != 7 || took < quick.TTL {
+		t.Errorf("term %d after %v", r.term, took)
+	}
+}
+
+// 续着的那一行，看上去离到期再远也不归别人。
+func TestElector_LeavesARowThatIsRenewedAlone(t *testing.T) {
+	url := pgtest.New(t, migrate)
+	execute(t, url, "INSERT INTO admission_leader VALUES ('admission', 'the living', 6, clock_timestamp() + interval '1 hour', '')")
+	h := &history{t: t}
+	h.stand("one", url, quick)
+	for began := time.Now(); time.Since(began) < 3*quick.TTL; time.Sleep(quick.TTL / 8) {
+		execute(t, url, "UPDATE admission_leader SET expires_at = expires_at + interval '1 ms'")
+	}
+	if r, ok := h.leader(); ok || len(h.past()) != 0 {
+		t.Errorf("leads %+v, past %d", r, len(h.past()))
+	}
+}
+
 func TestElector_TheLeaseEndsByItselfWhileRenewalsHang(t *testing.T) {
 	direct := pgtest.New(t, migrate)
 	p := newProxy(t, direct)

@@ -113,11 +113,11 @@ func (h *Host) lead(ctx context.Context, l *Lease) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	r := newReign(h, l, cancel, schedule.NewGrantor(schedule.GrantorConfig{
-		Term: l.Term, Now: h.now(), Members: members, First: l.First}))
+		Term: l.Term, Now: h.now(), Members: members, First: l.First, Doubtful: l.Doubtful}))
 
 	spec := h.publish(r)
 	defer h.publish(nil)
-	h.deps.Log.Info("granting begins", zap.Uint64("term", l.Term), zap.Int("members", len(members)), zap.Bool("first_term", l.First))
+	h.deps.Log.Info("granting begins", zap.Uint64("term", l.Term), zap.Int("members", len(members)), zap.Bool("first_term", l.First), zap.Bool("doubtful_members", l.Doubtful))
 	return r.run(ctx, spec)
 }
 
@@ -129,16 +129,27 @@ func (h *Host) publish(r *reign) *schedule.Spec {
 	return h.spec
 }
 
-// loadMembers 读到为止；读不到时续期多半也不成，任期会先结束。
+// loadMembers 读到为止；续得上期而久读不到，就让别的副本来。
 func (h *Host) loadMembers(ctx context.Context) ([]schedule.Member, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, schedule.RecordWithin, errUnread)
+	defer cancel()
+	var quiet repeatLog
 	for {
 		members, err := h.deps.Store.LoadMembers(ctx)
 		if err == nil {
+			for _, m := range members {
+				if m.UnknownShares {
+					h.deps.Log.Error("the stored shares of a node cannot be read; whole limits are held back for it until it reports or is forgotten",
+						zap.String("node", m.Node))
+				}
+			}
 			return members, nil
+		}
+		if quiet.due(time.Now()) {
+			h.deps.Log.Warn("cannot read the members yet", zap.Error(err))
 		}
 		if !sleep(ctx, h.elector.cfg.Poll) {
 			return nil, context.Cause(ctx)
 		}
-		h.deps.Log.Warn("cannot read the members yet", zap.Error(err))
 	}
 }

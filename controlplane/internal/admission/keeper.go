@@ -15,6 +15,8 @@ import (
 var (
 	errGreaterTerm = errors.New("a node has seen a greater term")
 	errNotOurs     = errors.New("the term is over in the database")
+	errUnread      = errors.New("could not read the members in time")
+	errUnrecorded  = errors.New("could not record in time which nodes are heard")
 )
 
 // keep 起任期的几个后台协程；返回的函数等它们在 ctx 结束后退出。
@@ -26,42 +28,62 @@ func (r *reign) keep(ctx context.Context) (wait func()) {
 	return wg.Wait
 }
 
-// check 每秒把听得见的节点记进表里，并把运维要忘掉的告诉 Grantor。
+// check 每秒把听得见的节点记进表里，并把运维要忘掉的告诉 Grantor。久记不下就结束任期：
+// 下一任只能信表里的，表旧了它就会以为还活着的节点早就不在。
 func (r *reign) check(ctx context.Context) {
 	var quiet repeatLog
+	done := time.Now()
 	for sleep(ctx, r.host.cfg.CheckEvery) {
-		connected, ok := ask(ctx, r, r.audible)
-		if !ok {
-			return
-		}
-		forgotten, held, err := r.host.deps.Store.TouchMembers(ctx, r.lease.Title, connected)
+		err := r.touch(ctx)
 		switch {
 		case ctx.Err() != nil:
 			return
-		case err != nil:
-			if quiet.due(time.Now()) {
-				r.log.Warn("cannot touch the members", zap.Error(err))
-			}
-		case !held:
-			r.end(errNotOurs)
-			return
-		default:
+		case err == nil:
 			quiet.over()
-			r.forget(forgotten)
+			done = time.Now()
+			continue
+		case errors.Is(err, errNotOurs):
+			r.end(err)
+			return
+		case quiet.due(time.Now()):
+			r.log.Warn("cannot touch the members", zap.Error(err))
+		}
+		if time.Since(done) >= schedule.RecordWithin {
+			r.end(errUnrecorded)
+			return
 		}
 	}
 }
 
-// forget 把要忘掉的交给 Grantor，并删去它们的行：Grantor 不认识的也要删，否则每秒都会再看见它。
+// touch 记一次。
+func (r *reign) touch(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, schedule.RecordWithin)
+	defer cancel()
+	at := r.host.now()
+	connected, ok := ask(ctx, r, r.audible)
+	if !ok {
+		return context.Cause(ctx)
+	}
+	got, err := r.host.deps.Store.TouchMembers(ctx, r.lease.Title, connected)
+	switch {
+	case err != nil:
+		return err
+	case !got.Held:
+		return errNotOurs
+	}
+	r.post(func() { r.step(schedule.Touched{At: at, Nodes: connected, Missing: got.Missing}) })
+	r.forget(got.Forgotten)
+	return nil
+}
+
+// forget 把要忘掉的交给 Grantor，由它说删不删：租期还没有过的留到下一次检查。
 func (r *reign) forget(nodes []string) {
 	for _, node := range nodes {
 		r.post(func() {
 			if r.connected(node) {
 				return // 刚刚连上：下一次检查会作废那个记号
 			}
-			r.log.Info("node forgotten", zap.String("node", node))
 			r.step(schedule.Forgotten{Node: node})
-			r.saver.remove(node)
 		})
 	}
 }

@@ -10,13 +10,15 @@ type Lease struct {
 	Title
 	// First 说在它之前从来没有过任期。
 	First bool
+	// Doubtful 说有节点见过比那一行更大的任期：数据库回到过去，成员表也是旧的。
+	Doubtful bool
 
 	origin   time.Time
 	deadline atomic.Int64 // 自 origin 的纳秒
 }
 
-func newLease(t Title, first bool, deadline time.Time) *Lease {
-	l := &Lease{Title: t, First: first, origin: time.Now()}
+func newLease(t Title, deadline time.Time) *Lease {
+	l := &Lease{Title: t, origin: time.Now()}
 	l.extend(deadline)
 	return l
 }

@@ -146,6 +146,7 @@ func (r *reign) perform(e schedule.GrantorEffect) {
 	case schedule.Save:
 		r.saver.save(e.ID, e.Members)
 	case schedule.Delete:
+		r.log.Info("node forgotten", zap.String("node", e.Node))
 		r.saver.remove(e.Node)
 	case schedule.Resign:
 		r.ended = true

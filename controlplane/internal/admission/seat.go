@@ -14,6 +14,8 @@ type Seat struct {
 	Term    uint64
 	// Left 是数据库的钟离到期还有多久；不大于 0 即已过期。
 	Left time.Duration
+	// Expires 是那一行写着的到期时刻，数据库的钟的微秒；只用来看它变没变。
+	Expires int64
 }
 
 // Claim 是一次争取。
@@ -22,6 +24,8 @@ type Claim struct {
 	TTL             time.Duration
 	// AtLeast 是见过的最大任期：新的任期要大于它。
 	AtLeast uint64
+	// Stale 非零值时，那一行的任期与到期仍是这样就拿走，不论它说什么时候到期。
+	Stale Seat
 }
 
 // Title 说一个任期归谁；成员表的每次写都要出示。
@@ -44,8 +48,15 @@ type Members interface {
 	LoadMembers(ctx context.Context) ([]schedule.Member, error)
 	SaveMembers(ctx context.Context, t Title, members []schedule.Member) (held bool, err error)
 	DeleteMembers(ctx context.Context, t Title, nodes []string) (held bool, err error)
-	// TouchMembers 记下 connected 都还听得见，返回运维要忘掉而没有连着的。
-	TouchMembers(ctx context.Context, t Title, connected []string) (forgotten []string, held bool, err error)
+	// TouchMembers 记下 connected（不可为 nil）都还听得见。
+	TouchMembers(ctx context.Context, t Title, connected []string) (Touched, error)
+}
+
+// Touched 是记下听得见谁的结果；名字都升序。
+type Touched struct {
+	Held      bool     // 任期还在；不在则什么也没有记
+	Missing   []string // 听得见而没有行的
+	Forgotten []string // 运维要忘掉而没有连着的
 }
 
 // Store 是准入的两张表。

@@ -59,6 +59,9 @@ func (s *Service) Admit(stream admitStream) error {
 	if r == nil {
 		return stream.Send(s.notLeader())
 	}
+	if err := checkTerm(hello.GetTerm(), s.host.elector.Term()); err != nil {
+		return vegaerr.GRPC(err)
+	}
 	c := s.host.newConn(hello)
 	if !r.post(func() { r.open(c, hello) }) {
 		return stream.Send(s.notLeader())
@@ -88,7 +91,7 @@ func (s *Service) supervise(ctx context.Context, in <-chan incoming, written <-c
 			if m.err != nil {
 				return m.err
 			}
-			if err := checkFrame(m.req, c); err != nil {
+			if err := errors.Join(checkFrame(m.req, c), checkTerm(m.req.GetTerm(), s.host.elector.Term())); err != nil {
 				return err
 			}
 			r.post(func() { r.hear(c, m.req) }) // 任期结束了则由 written 收尾

@@ -20,7 +20,10 @@ const (
 	maxTotal      = 1 << 60 // 一个 epoch 的累计值
 	maxMicros     = 1 << 53
 	maxWeight     = 1 << 30
-	maxTerm       = 1 << 62
+	maxTerm       = 1 << 31
+	// maxTermJump 是一帧里的任期至多比本副本听说过的大多少：换一次任加一，差得再多就是坏的，
+	// 信了它，节点就都只认它，一路坏下去。
+	maxTermJump = 1 << 20
 )
 
 // checkHello 查一条流的第一帧。
@@ -45,7 +48,6 @@ func checkFrame(req *admissionv1.AdmitRequest, c *conn) error {
 // checkBody 查件数、名字、池与数字；内容对不对由 Grantor 判断。
 func checkBody(req *admissionv1.AdmitRequest) error {
 	b := &check{}
-	b.number("term", int64(min(req.GetTerm(), maxTerm+1)), maxTerm)
 	b.number("sent_us", req.GetSentUs(), maxMicros)
 	b.name("version", req.GetHello().GetVersion(), maxVersion)
 	b.amounts("hello.holdings", req.GetHello().GetHoldings())
@@ -77,6 +79,14 @@ func checkBody(req *admissionv1.AdmitRequest) error {
 		b.number("pauses.for_us", x.GetForUs(), maxMicros)
 	}
 	return b.err
+}
+
+// checkTerm 查节点见过的任期；known 是本副本听说过的最大任期，不大于它的总是可以。
+func checkTerm(term, known uint64) error {
+	if term > known && (term-known > maxTermJump || term > maxTerm) {
+		return invalid("term %d is too far beyond the known %d", term, known)
+	}
+	return nil
 }
 
 // check 记下第一处不合规矩。

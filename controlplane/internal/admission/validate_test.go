@@ -45,8 +45,6 @@ func TestCheckHello_RefusesWhatIsNot(t *testing.T) {
 		"no hello":         func(r *admissionv1.AdmitRequest) { r.Hello = nil },
 		"no node id":       func(r *admissionv1.AdmitRequest) { r.NodeId = "" },
 		"node id":          func(r *admissionv1.AdmitRequest) { r.NodeId = "N 1" },
-		"term":             func(r *admissionv1.AdmitRequest) { r.Term = 1<<62 + 1 },
-		"huge term":        func(r *admissionv1.AdmitRequest) { r.Term = math.MaxUint64 },
 		"sent_us":          func(r *admissionv1.AdmitRequest) { r.SentUs = -1 },
 		"version":          func(r *admissionv1.AdmitRequest) { r.Hello.Version = strings.Repeat("v", 257) },
 		"holding":          func(r *admissionv1.AdmitRequest) { r.Hello.Holdings[0].Units = -1 },
@@ -86,6 +84,21 @@ func TestCheckHello_RefusesWhatIsNot(t *testing.T) {
 	}
 }
 
+func TestCheckTerm_BelievesOnlyWhatTheNextTermsCanReach(t *testing.T) {
+	for _, c := range []struct {
+		term, known uint64
+		ok          bool
+	}{
+		{0, 0, true}, {7, 0, true}, {1 << 20, 0, true}, {1<<20 + 1, 0, false}, {1 << 62, 3, false}, {math.MaxUint64, 3, false},
+		{5<<20 + 7, 4<<20 + 7, true}, {5<<20 + 8, 4<<20 + 7, false}, {1<<31 + 1, 1<<31 - 1, false}, {1 << 31, 1<<31 - 1, true},
+		{1 << 40, 1 << 40, true}, // 表里已经这么大：自己的任期总要认
+	} {
+		if err := checkTerm(c.term, c.known); (err == nil) != c.ok || err != nil && vegaerr.CodeOf(err) != vegaerr.Invalid {
+			t.Errorf("term %d over %d: %v", c.term, c.known, err)
+		}
+	}
+}
+
 // 任何过了检查的首帧交给真的授予者都不会使它 panic。
 func FuzzCheckHello_WhatPassesDoesNotBreakTheGrantor(f *testing.F) {
 	seed, err := proto.Marshal(whole())
@@ -95,10 +108,10 @@ func FuzzCheckHello_WhatPassesDoesNotBreakTheGrantor(f *testing.F) {
 	f.Add(seed)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var r admissionv1.AdmitRequest
-		if proto.Unmarshal(data, &r) != nil || checkHello(&r) != nil {
+		if proto.Unmarshal(data, &r) != nil || checkHello(&r) != nil || checkTerm(r.GetTerm(), maxTerm) != nil {
 			return
 		}
-		g := schedule.NewGrantor(schedule.GrantorConfig{Term: 1 << 62, Now: 1, First: true})
+		g := schedule.NewGrantor(schedule.GrantorConfig{Term: maxTerm, Now: 1, First: true})
 		g.Step(1, schedule.Reconfigured{Spec: &schedule.Spec{Revision: 1, Servers: []schedule.ServerSpec{{Name: "gpu-1", Total: time.Minute,
 			Limits: schedule.Limits{MaxConcurrency: 4, RequestsPerMinute: 60, TokensPerMinute: 1000}, BurstPercent: 10}}}})
 		for _, e := range g.Step(2, schedule.Heard{Conn: 1, Request: &r}) {

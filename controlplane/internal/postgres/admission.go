@@ -53,14 +53,15 @@ func (a *Admission) ReadSeat(ctx context.Context) (admission.Seat, error) {
 	}
 	return admission.Seat{
 		Holder: row.Holder, Term: uint64(row.Term), Address: row.Address,
-		Left: time.Duration(row.LeftUs) * time.Microsecond,
+		Left: time.Duration(row.LeftUs) * time.Microsecond, Expires: row.ExpiresUs,
 	}, nil
 }
 
-// AcquireSeat 空着、过期了或本来就是自己的才拿得到，返回新的任期，大于从前所有的与 c.AtLeast；拿不到返回 0。
+// AcquireSeat 空着、过期了、本来就是自己的、或仍是 c.Stale 的样子才拿得到，返回新的任期，大于从前所有的与 c.AtLeast；拿不到返回 0。
 func (a *Admission) AcquireSeat(ctx context.Context, c admission.Claim) (uint64, error) {
 	term, err := a.q.AcquireAdmissionLeader(ctx, sqlcgen.AcquireAdmissionLeaderParams{
-		Name: leaderName, Holder: c.Holder, Address: c.Address, AtLeast: int64(c.AtLeast), TtlUs: c.TTL.Microseconds()})
+		Name: leaderName, Holder: c.Holder, Address: c.Address, AtLeast: int64(c.AtLeast), TtlUs: c.TTL.Microseconds(),
+		StaleTerm: int64(c.Stale.Term), StaleUs: c.Stale.Expires})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return 0, nil
 	}

@@ -9,7 +9,6 @@ import (
 	"github.com/vega-gateway/vega/controlplane/internal/admission"
 	"github.com/vega-gateway/vega/controlplane/internal/postgres/sqlcgen"
 	"github.com/vega-gateway/vega/proto/schedule"
-	"github.com/vega-gateway/vega/proto/vegaerr"
 )
 
 // share 是 shares 一列里的一项。
@@ -20,7 +19,8 @@ type share struct {
 	Units  int64         `json:"units"`
 }
 
-// LoadMembers 按名字升序给出所有成员；SilentFor 由数据库的钟算出。
+// LoadMembers 按名字升序给出所有成员；SilentFor 由数据库的钟算出。份额读不出来的那一行也给出，标作 UnknownShares：
+// 一行坏了不该让谁也当不了任。
 func (a *Admission) LoadMembers(ctx context.Context) ([]schedule.Member, error) {
 	rows, err := a.q.ListAdmissionMembers(ctx)
 	if err != nil {
@@ -32,9 +32,7 @@ func (a *Admission) LoadMembers(ctx context.Context) ([]schedule.Member, error) 
 			Node: row.NodeID, Epoch: uint64(row.Epoch), Clear: row.Clear, ShareVersion: uint64(row.ShareVersion),
 			SilentFor: max(time.Duration(row.SilentUs)*time.Microsecond, 0), // 数据库的钟可能往回拨过
 		}
-		if members[i].Shares, err = sharesOf(row.Shares); err != nil {
-			return nil, vegaerr.Wrap(err, vegaerr.Internal, "", "the stored shares of node %q cannot be read", row.NodeID)
-		}
+		members[i].Shares, members[i].UnknownShares = sharesOf(row.Shares)
 	}
 	return members, nil
 }
@@ -70,14 +68,14 @@ func (a *Admission) DeleteMembers(ctx context.Context, t admission.Title, nodes 
 	return held, nil
 }
 
-// TouchMembers 记下 connected（不可为 nil）此刻都听得见，返回运维要忘掉而没有连着的，按名字升序。
-func (a *Admission) TouchMembers(ctx context.Context, t admission.Title, connected []string) (forgotten []string, held bool, err error) {
+// TouchMembers 记下 connected（不可为 nil）此刻都听得见。
+func (a *Admission) TouchMembers(ctx context.Context, t admission.Title, connected []string) (admission.Touched, error) {
 	row, err := a.q.TouchAdmissionMembers(ctx, sqlcgen.TouchAdmissionMembersParams{
 		Connected: connected, Name: leaderName, Holder: t.Holder, Term: int64(t.Term)})
 	if err != nil {
-		return nil, false, admissionUnavailable(err)
+		return admission.Touched{}, admissionUnavailable(err)
 	}
-	return row.Forgotten, row.Held, nil
+	return admission.Touched{Held: row.Held, Missing: row.Missing, Forgotten: row.Forgotten}, nil
 }
 
 func jsonShares(units []schedule.Units) []share {
@@ -88,14 +86,17 @@ func jsonShares(units []schedule.Units) []share {
 	return out
 }
 
-func sharesOf(text []byte) ([]schedule.Units, error) {
+// sharesOf 读出一列 shares；有一项不成样子就全不作数。
+func sharesOf(text []byte) (units []schedule.Units, unknown bool) {
 	var list []share
 	if err := json.Unmarshal(text, &list); err != nil {
-		return nil, fmt.Errorf("decode shares: %w", err)
+		return nil, true
 	}
-	var units []schedule.Units
 	for _, s := range list {
+		if (s.Server == "") == (s.App == "") || s.Kind < schedule.InFlight || s.Kind > schedule.Tokens || s.Units < 0 {
+			return nil, true
+		}
 		units = append(units, schedule.Units{Pool: schedule.Pool{Server: s.Server, App: s.App, Kind: s.Kind}, N: s.Units})
 	}
-	return units, nil
+	return units, false
 }

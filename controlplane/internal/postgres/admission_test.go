@@ -54,6 +54,9 @@ func TestSeat_IsReadAsItStands(t *testing.T) {
 	}
 	acquire(t, a, "one", 6*time.Second, 1)
 	seat, err := a.ReadSeat(t.Context())
+	if expires := time.UnixMicro(seat.Expires); time.Until(expires) < 5*time.Second || time.Until(expires) > 7*time.Second {
+		t.Errorf("expires at %v", expires)
+	}
 	if err != nil || seat.Holder != "one" || seat.Address != "one:9090" || seat.Term != 1 || seat.Left <= 5*time.Second || seat.Left > 6*time.Second {
 		t.Fatalf("got %+v, %v", seat, err)
 	}
@@ -83,6 +86,31 @@ func TestSeat_IsTakenOnlyWhenExpiredReleasedOrOnesOwn(t *testing.T) {
 		t.Fatalf("a late renewal revived a released seat: %v %v", held, err)
 	}
 	acquire(t, a, "three", seatTTL, 4)
+}
+
+func TestSeat_IsTakenFromOneWhoStandsStillOnlyAsItWasSeen(t *testing.T) {
+	a, _ := testAdmission(t)
+	one := acquire(t, a, "one", time.Hour, 1)
+	seen, err := a.ReadSeat(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	claim := admission.Claim{Holder: "two", TTL: seatTTL, Stale: seen}
+	if held, err := a.RenewSeat(t.Context(), one, time.Hour); err != nil || !held {
+		t.Fatalf("%v %v", held, err)
+	}
+	if term, err := a.AcquireSeat(t.Context(), claim); err != nil || term != 0 {
+		t.Fatalf("taken although it was renewed: term %d %v", term, err)
+	}
+	if claim.Stale, err = a.ReadSeat(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if term, err := a.AcquireSeat(t.Context(), claim); err != nil || term != 2 {
+		t.Fatalf("term %d %v", term, err)
+	}
+	if held, err := a.RenewSeat(t.Context(), one, time.Hour); err != nil || held {
+		t.Fatalf("the former leader renewed: %v %v", held, err)
+	}
 }
 
 func TestSeat_TermsPassWhatTheNodesHaveSeen(t *testing.T) {
@@ -162,6 +190,24 @@ func TestMembers_ComeBackAsSavedWithTheirSilence(t *testing.T) {
 	}
 }
 
+func TestMembers_ARowWhoseSharesCannotBeReadStaysAMember(t *testing.T) {
+	for _, shares := range []string{`{"a": 1}`, `[{"server": "s", "kind": 9, "units": 1}]`, `[{"server": "s", "kind": 1, "units": -1}]`,
+		`[{"kind": 1, "units": 1}]`, `[{"server": "s", "app": "a", "kind": 1, "units": 1}]`, `"x"`} {
+		a, s := testAdmission(t)
+		title := acquire(t, a, "one", seatTTL, 1)
+		if held, err := a.SaveMembers(t.Context(), title, []schedule.Member{member("n1", 1), member("n2", 1)}); err != nil || !held {
+			t.Fatalf("%v %v", held, err)
+		}
+		if _, err := s.pool.Exec(t.Context(), "UPDATE admission_members SET shares = $1 WHERE node_id = 'n1'", []byte(shares)); err != nil {
+			t.Fatal(err)
+		}
+		got, err := a.LoadMembers(t.Context())
+		if err != nil || len(got) != 2 || !got[0].UnknownShares || len(got[0].Shares) != 0 || got[1].UnknownShares || len(got[1].Shares) != 2 {
+			t.Errorf("%s: %+v %v", shares, got, err)
+		}
+	}
+}
+
 func TestMembers_AFormerLeaderWritesNothing(t *testing.T) {
 	a, s := testAdmission(t)
 	stale := acquire(t, a, "one", seatTTL, 1)
@@ -178,8 +224,8 @@ func TestMembers_AFormerLeaderWritesNothing(t *testing.T) {
 		if held, err := a.DeleteMembers(t.Context(), title, []string{"n1"}); err != nil || held {
 			t.Errorf("%s deleted: %v %v", name, held, err)
 		}
-		if _, held, err := a.TouchMembers(t.Context(), title, []string{"n1"}); err != nil || held {
-			t.Errorf("%s touched: %v %v", name, held, err)
+		if got, err := a.TouchMembers(t.Context(), title, []string{"n1"}); err != nil || got.Held {
+			t.Errorf("%s touched: %+v %v", name, got, err)
 		}
 	}
 	got, err := a.LoadMembers(t.Context())
@@ -225,6 +271,21 @@ func TestMembers_TheNextLeaderWaitsForAWriteUnderWay(t *testing.T) {
 	}
 }
 
+func TestMembers_TouchNamesTheRowsThatAreMissing(t *testing.T) {
+	a, _ := testAdmission(t)
+	title := acquire(t, a, "one", seatTTL, 1)
+	if held, err := a.SaveMembers(t.Context(), title, []schedule.Member{member("n1", 1)}); err != nil || !held {
+		t.Fatalf("%v %v", held, err)
+	}
+	got, err := a.TouchMembers(t.Context(), title, []string{"n3", "n1", "n2"})
+	if err != nil || !got.Held || !slices.Equal(got.Missing, []string{"n2", "n3"}) {
+		t.Fatalf("%+v %v", got, err)
+	}
+	if all, err := a.LoadMembers(t.Context()); err != nil || len(all) != 1 || all[0].SilentFor >= 3*time.Second {
+		t.Errorf("%+v %v", all, err)
+	}
+}
+
 func TestMembers_ForgottenOnceGoneAndNotWhileConnected(t *testing.T) {
 	a, s := testAdmission(t)
 	title := acquire(t, a, "one", seatTTL, 1)
@@ -233,9 +294,9 @@ func TestMembers_ForgottenOnceGoneAndNotWhileConnected(t *testing.T) {
 	}
 	touch := func(want []string, connected ...string) {
 		t.Helper()
-		got, held, err := a.TouchMembers(t.Context(), title, append([]string{}, connected...))
-		if err != nil || !held || !slices.Equal(got, want) {
-			t.Fatalf("to forget: %v %v %v, want %v", got, held, err, want)
+		got, err := a.TouchMembers(t.Context(), title, append([]string{}, connected...))
+		if err != nil || !got.Held || !slices.Equal(got.Forgotten, want) || len(got.Missing) != 0 {
+			t.Fatalf("got %+v %v, want to forget %v", got, err, want)
 		}
 	}
 	forget := func(node string) {
@@ -276,7 +337,7 @@ func TestForgetNode_OfAConnectedNodeMarksNothing(t *testing.T) {
 	if err := s.ForgetNode(t.Context(), "n1"); err == nil {
 		t.Fatal("forgot a connected node")
 	}
-	if got, _, err := a.TouchMembers(t.Context(), title, []string{}); err != nil || len(got) != 0 {
-		t.Fatalf("%v %v", got, err)
+	if got, err := a.TouchMembers(t.Context(), title, []string{}); err != nil || len(got.Forgotten) != 0 {
+		t.Fatalf("%+v %v", got, err)
 	}
 }

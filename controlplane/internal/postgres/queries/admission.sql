@@ -1,19 +1,22 @@
 -- name: ReadAdmissionLeader :one
 SELECT
     holder, term, address,
-    (extract(epoch FROM expires_at - clock_timestamp()) * 1000000)::bigint AS left_us
+    (extract(epoch FROM expires_at - clock_timestamp()) * 1000000)::bigint AS left_us,
+    (extract(epoch FROM expires_at) * 1000000)::bigint AS expires_us
 FROM admission_leader
 WHERE name = @name;
 
 -- name: AcquireAdmissionLeader :one
 -- 空着、过期了、或本来就是自己的才拿得到；任期总是加一，且大于 at_least（节点见过的任期，数据库回到过去时它更大）。
 -- 钟在拿到行锁之后才读：等锁的时间算在自己头上。
+-- 数据库的钟往回拨过时 expires_at 可能在很远的将来：那一行仍是 stale_term、stale_us 的样子即可拿走，由争的人自己的钟说它没有人续了。
 INSERT INTO admission_leader AS l (name, holder, term, expires_at, address)
 VALUES (sqlc.arg(name), sqlc.arg(holder), sqlc.arg(at_least)::bigint + 1, clock_timestamp() + sqlc.arg(ttl_us)::bigint * interval '1 microsecond', sqlc.arg(address))
 ON CONFLICT (name) DO UPDATE SET
     holder = EXCLUDED.holder, term = CASE WHEN l.term > sqlc.arg(at_least)::bigint THEN l.term ELSE sqlc.arg(at_least)::bigint END + 1, address = EXCLUDED.address,
     expires_at = clock_timestamp() + sqlc.arg(ttl_us)::bigint * interval '1 microsecond'
 WHERE l.holder = '' OR l.holder = EXCLUDED.holder OR l.expires_at <= clock_timestamp()
+    OR (l.term = sqlc.arg(stale_term)::bigint AND (extract(epoch FROM l.expires_at) * 1000000)::bigint = sqlc.arg(stale_us)::bigint)
 RETURNING l.term;
 
 -- name: RenewAdmissionLeader :execrows
@@ -59,7 +62,7 @@ WITH reign AS MATERIALIZED (
 SELECT EXISTS (SELECT 1 FROM reign)::boolean AS held;
 
 -- name: TouchAdmissionMembers :one
--- 记下还听得见谁，并顺便给出运维要忘掉的；连着的不会被忘掉，从前要忘掉它的话作废。
+-- 记下还听得见谁，并顺便给出没有行的与运维要忘掉的；连着的不会被忘掉，从前要忘掉它的话作废。
 WITH reign AS MATERIALIZED (
     SELECT term FROM admission_leader
     WHERE name = @name AND holder = @holder AND term = @term
@@ -67,9 +70,11 @@ WITH reign AS MATERIALIZED (
 ), touched AS (
     UPDATE admission_members SET seen_at = clock_timestamp(), forgotten = false
     FROM reign WHERE node_id = ANY(@connected::text[])
+    RETURNING node_id
 )
 SELECT
     EXISTS (SELECT 1 FROM reign)::boolean AS held,
+    ARRAY(SELECT c FROM unnest(@connected::text[]) AS c WHERE c NOT IN (SELECT node_id FROM touched) ORDER BY c)::text[] AS missing,
     ARRAY(SELECT node_id FROM admission_members WHERE forgotten AND node_id <> ALL(@connected::text[]) ORDER BY node_id)::text[] AS forgotten;
 
 -- name: ListAdmissionMembers :many

@@ -16,19 +16,23 @@ ON CONFLICT (name) DO UPDATE SET
     holder = EXCLUDED.holder, term = CASE WHEN l.term > $3::bigint THEN l.term ELSE $3::bigint END + 1, address = EXCLUDED.address,
     expires_at = clock_timestamp() + $4::bigint * interval '1 microsecond'
 WHERE l.holder = '' OR l.holder = EXCLUDED.holder OR l.expires_at <= clock_timestamp()
+    OR (l.term = $6::bigint AND (extract(epoch FROM l.expires_at) * 1000000)::bigint = $7::bigint)
 RETURNING l.term
 `
 
 type AcquireAdmissionLeaderParams struct {
-	Name    string
-	Holder  string
-	AtLeast int64
-	TtlUs   int64
-	Address string
+	Name      string
+	Holder    string
+	AtLeast   int64
+	TtlUs     int64
+	Address   string
+	StaleTerm int64
+	StaleUs   int64
 }
 
 // 空着、过期了、或本来就是自己的才拿得到；任期总是加一，且大于 at_least（节点见过的任期，数据库回到过去时它更大）。
 // 钟在拿到行锁之后才读：等锁的时间算在自己头上。
+// 数据库的钟往回拨过时 expires_at 可能在很远的将来：那一行仍是 stale_term、stale_us 的样子即可拿走，由争的人自己的钟说它没有人续了。
 func (q *Queries) AcquireAdmissionLeader(ctx context.Context, arg AcquireAdmissionLeaderParams) (int64, error) {
 	row := q.db.QueryRow(ctx, acquireAdmissionLeader,
 		arg.Name,
@@ -36,6 +40,8 @@ func (q *Queries) AcquireAdmissionLeader(ctx context.Context, arg AcquireAdmissi
 		arg.AtLeast,
 		arg.TtlUs,
 		arg.Address,
+		arg.StaleTerm,
+		arg.StaleUs,
 	)
 	var term int64
 	err := row.Scan(&term)
@@ -119,16 +125,18 @@ func (q *Queries) ListAdmissionMembers(ctx context.Context) ([]ListAdmissionMemb
 const readAdmissionLeader = `-- name: ReadAdmissionLeader :one
 SELECT
     holder, term, address,
-    (extract(epoch FROM expires_at - clock_timestamp()) * 1000000)::bigint AS left_us
+    (extract(epoch FROM expires_at - clock_timestamp()) * 1000000)::bigint AS left_us,
+    (extract(epoch FROM expires_at) * 1000000)::bigint AS expires_us
 FROM admission_leader
 WHERE name = $1
 `
 
 type ReadAdmissionLeaderRow struct {
-	Holder  string
-	Term    int64
-	Address string
-	LeftUs  int64
+	Holder    string
+	Term      int64
+	Address   string
+	LeftUs    int64
+	ExpiresUs int64
 }
 
 func (q *Queries) ReadAdmissionLeader(ctx context.Context, name string) (ReadAdmissionLeaderRow, error) {
@@ -139,6 +147,7 @@ func (q *Queries) ReadAdmissionLeader(ctx context.Context, name string) (ReadAdm
 		&i.Term,
 		&i.Address,
 		&i.LeftUs,
+		&i.ExpiresUs,
 	)
 	return i, err
 }
@@ -243,9 +252,11 @@ WITH reign AS MATERIALIZED (
 ), touched AS (
     UPDATE admission_members SET seen_at = clock_timestamp(), forgotten = false
     FROM reign WHERE node_id = ANY($1::text[])
+    RETURNING node_id
 )
 SELECT
     EXISTS (SELECT 1 FROM reign)::boolean AS held,
+    ARRAY(SELECT c FROM unnest($1::text[]) AS c WHERE c NOT IN (SELECT node_id FROM touched) ORDER BY c)::text[] AS missing,
     ARRAY(SELECT node_id FROM admission_members WHERE forgotten AND node_id <> ALL($1::text[]) ORDER BY node_id)::text[] AS forgotten
 `
 
@@ -258,10 +269,11 @@ type TouchAdmissionMembersParams struct {
 
 type TouchAdmissionMembersRow struct {
 	Held      bool
+	Missing   []string
 	Forgotten []string
 }
 
-// 记下还听得见谁，并顺便给出运维要忘掉的；连着的不会被忘掉，从前要忘掉它的话作废。
+// 记下还听得见谁，并顺便给出没有行的与运维要忘掉的；连着的不会被忘掉，从前要忘掉它的话作废。
 func (q *Queries) TouchAdmissionMembers(ctx context.Context, arg TouchAdmissionMembersParams) (TouchAdmissionMembersRow, error) {
 	row := q.db.QueryRow(ctx, touchAdmissionMembers,
 		arg.Connected,
@@ -270,6 +282,6 @@ func (q *Queries) TouchAdmissionMembers(ctx context.Context, arg TouchAdmissionM
 		arg.Term,
 	)
 	var i TouchAdmissionMembersRow
-	err := row.Scan(&i.Held, &i.Forgotten)
+	err := row.Scan(&i.Held, &i.Missing, &i.Forgotten)
 	return i, err
 }
