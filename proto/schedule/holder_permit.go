@@ -224,7 +224,7 @@ func (h *Holder) granted(now Time, revision uint64, g *admissionv1.Grant) {
 		}
 	}
 	if w == nil || h.safe || timed && dead || !w.accepts(g.GetTarget()) || h.outdated(revision, w.App, g.GetTarget().GetServer()) {
-		h.refuseGrant(now, w, g)
+		h.refuseGrant(now, revision, w, g)
 		return
 	}
 	t := g.GetTarget()
@@ -284,11 +284,11 @@ func (h *Holder) bind(now Time, s *stock, included bool) {
 }
 
 // refuseGrant 归还一次用不上的授予；请求还在等就再递一次。
-func (h *Holder) refuseGrant(now Time, w *Waiter, g *admissionv1.Grant) {
+func (h *Holder) refuseGrant(now Time, revision uint64, w *Waiter, g *admissionv1.Grant) {
 	for _, a := range g.GetAmounts() {
 		p := poolOf(a.GetPool())
 		if p.Kind == InFlight {
-			h.surplus(now, h.stock(p))
+			h.received(now, h.stock(p), a.GetUnits(), revision)
 			continue
 		}
 		h.unused(h.rate(p), a.GetUnits(), fromMicros(g.GetAtUs()), now)
