@@ -329,3 +329,22 @@ func TestGrantor_CountsShareVersionsFromTheNewest(t *testing.T) {
 		t.Fatalf("sends version %d again", v)
 	}
 }
+
+// 手上的都还完了才失联的：隔离过后没有事做，不得空转着等它的份额到期。
+func TestGrantor_RestsWhenALostNodeHoldsNothing(t *testing.T) {
+	d := newDesk(t, handSpec(1, 4), firstTerm)
+	a := d.join("a", 1, Units{handPool, 1})
+	d.giveBack(a, handPool, 1)
+	d.do(Closed{a.conn})
+	done := false
+	for steps := 0; d.now < Time(time.Hour).Add(2*time.Minute); steps++ {
+		if d.now = max(d.now, d.Next()); steps > 1000 {
+			t.Fatalf("1000 steps, and next is %d while it is %d", d.Next(), d.now)
+		}
+		d.do(Tick{})
+		done = done || d.saved["a"].Clear
+	}
+	if !done {
+		t.Fatal("never said to be clear")
+	}
+}

@@ -2,6 +2,7 @@ package schedule
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"time"
 )
@@ -102,6 +103,7 @@ func (g *Grantor) longest() (d time.Duration) {
 
 // fade 失联够久了：先放到只剩份额，再放掉份额。
 func (g *Grantor) fade(now Time, m *member) {
+	maps.DeleteFunc(m.held, func(_ Pool, n int64) bool { return n == 0 }) // 还完了的也占一栏，留着就永远放不完
 	for _, u := range sortedUnits(m.held) {
 		if now < m.lostAt+g.quarantine(u.Pool) {
 			continue
