@@ -10,6 +10,7 @@ const (
 	bugReturnBookedLate bug = "return_booked_late" // 说了归还，自己的账还没有减：TestHolder_ReturnsOnceAndLessensItsOwnFirst
 	bugNoGrace          bug = "no_abort_grace"     // 切断的当场让出名额，上游还在做：TestHolder_CutCallKeepsItsUnitUntilItsGraceEnds
 	bugLateGrantDropped bug = "late_grant_dropped" // 迟到的许可不归还，从此少一个：TestHolder_ReturnsAGrantWhoseWaiterLeft
+	bugLoweredKept      bug = "lowered_kept"       // 限额降低之前给的留着自己用：TestHolder_LoweredLimitUsesNothingGrantedBefore
 	bugDeadUnitUsed     bug = "dead_unit_used"     // 过了寿命的请求数单位照用，窗口里就会多出来：TestHolder_AsksAgainInsteadOfUsingAUnitThatIsTooOld
 	bugOldTermTrusted   bug = "old_term_trusted"   // 听旧任期的话：TestHolder_HangsUpOnAnOlderTerm
 	bugFrameTwice       bug = "frame_taken_twice"  // 重复的帧再做一遍：TestLink_DeliversInOrderOnceWhateverTheWireDoes

@@ -268,3 +268,84 @@ func TestGrantor_DropsANodeThatAcknowledgesNothing(t *testing.T) {
 		t.Fatalf("dropped %v", d.drops)
 	}
 }
+
+// 失联太久的连同份额一起忘掉：它若还独自跑着，超出的至多是它那一份。
+func TestGrantor_BuriesALostNodeWithItsShare(t *testing.T) {
+	rows := members("a", "b")
+	rows[1].Shares, rows[1].ShareVersion = []Units{{handPool, 2}, {serverRequests, 271}}, 4
+	spec := handSpec(1, 4)
+	spec.Servers[0].Limits.RequestsPerMinute = 600
+	d := newDesk(t, spec, GrantorConfig{Term: 2, Members: rows})
+	a := d.join("a", 1)
+	d.pass(2*time.Minute, a)
+	if v := d.audit(handPool); v.Quarantined != 2 || v.Free != 2 || !d.saved["b"].Clear {
+		t.Fatalf("%+v, row %+v: b never came, and may still use its share", v, d.saved["b"])
+	}
+	if n := d.core.Burst(serverRequests); n != 60-Burst(271, 10) {
+		t.Fatalf("a burst of %d is left while b may use 271 of 600 a minute by itself", n)
+	}
+	for range 61 {
+		d.pass(time.Minute, a)
+	}
+	if v := d.audit(handPool); v.Free != 4 || !slices.Equal(d.deleted, []string{"b"}) {
+		t.Fatalf("%+v after more than %v, deleted %v", v, ShareTTL, d.deleted)
+	}
+	if n := d.core.Burst(serverRequests); n != 60 {
+		t.Fatalf("a burst of %d after b was forgotten, want all of the limit", n)
+	}
+}
+
+// 忘掉那个始终不来的：说不清在谁手里的当场都清楚了。
+func TestGrantor_ForgettingTheUnheardNodeFreesWhatItMightHold(t *testing.T) {
+	d := newDesk(t, handSpec(1, 2), GrantorConfig{Term: 2, Members: members("a", "b")})
+	a := d.join("a", 1)
+	d.ask(a, 1, "a", 0)
+	d.pass(15*time.Second, a)
+	if len(a.granted()) != 0 {
+		t.Fatal("granted what b may hold")
+	}
+	d.do(Forgotten{"a"}) // 连着的忘不掉
+	d.do(Forgotten{"b"})
+	d.pass(time.Second, a)
+	if len(a.granted()) != 1 || !slices.Equal(d.deleted, []string{"b"}) {
+		t.Fatalf("granted %v, deleted %v", a.granted(), d.deleted)
+	}
+}
+
+// 节点的份额版本比记着的新（它那一行被忘掉过）：从它的数起，不会把旧的再发成新的。
+func TestGrantor_CountsShareVersionsFromTheNewest(t *testing.T) {
+	d := newDesk(t, handSpec(1, 4), firstTerm)
+	const theirs = 5 << 32
+	p := &peer{name: "a", epoch: 1, shareVersion: theirs}
+	d.peers["a"] = p
+	d.join("a", 1)
+	d.pass(2*time.Second, p)
+	if v := p.share().GetVersion(); v <= theirs {
+		t.Fatalf("sends version %d to a node that has %d", v, uint64(theirs))
+	}
+	// 没有拿到的再发一遍。
+	d.join("a", 1)
+	d.pass(time.Second, p)
+	if v := p.share().GetVersion(); v <= theirs {
+		t.Fatalf("sends version %d again", v)
+	}
+}
+
+// 手上的都还完了才失联的：隔离过后没有事做，不得空转着等它的份额到期。
+func TestGrantor_RestsWhenALostNodeHoldsNothing(t *testing.T) {
+	d := newDesk(t, handSpec(1, 4), firstTerm)
+	a := d.join("a", 1, Units{handPool, 1})
+	d.giveBack(a, handPool, 1)
+	d.do(Closed{a.conn})
+	done := false
+	for steps := 0; d.now < Time(time.Hour).Add(2*time.Minute); steps++ {
+		if d.now = max(d.now, d.Next()); steps > 1000 {
+			t.Fatalf("1000 steps, and next is %d while it is %d", d.Next(), d.now)
+		}
+		d.do(Tick{})
+		done = done || d.saved["a"].Clear
+	}
+	if !done {
+		t.Fatal("never said to be clear")
+	}
+}

@@ -226,7 +226,7 @@ func (h *Holder) take(now Time, r *admissionv1.AdmitResponse) {
 		h.granted(now, r.GetRevision(), g)
 	}
 	for _, k := range r.GetKeeps() {
-		h.kept(now, k)
+		h.kept(now, r.GetRevision(), k)
 	}
 	if r.GetWelcome() {
 		for _, s := range h.order {
@@ -255,7 +255,7 @@ func (h *Holder) take(now Time, r *admissionv1.AdmitResponse) {
 }
 
 // kept 收下授予者定的持有量与随手给的闲置单位。
-func (h *Holder) kept(now Time, k *admissionv1.Keep) {
+func (h *Holder) kept(now Time, revision uint64, k *admissionv1.Keep) {
 	p := poolOf(k.GetPool())
 	if p.Kind != InFlight {
 		r := h.rate(p)
@@ -270,7 +270,7 @@ func (h *Holder) kept(now Time, k *admissionv1.Keep) {
 	s.keep = k.GetKeep()
 	s.held += k.GetUnits()
 	h.resize(now, s)
-	h.surplus(now, s)
+	h.received(now, s, k.GetUnits(), revision)
 }
 
 func (h *Holder) refused(now Time, v *admissionv1.Refusal) {

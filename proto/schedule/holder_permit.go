@@ -244,7 +244,7 @@ func (h *Holder) granted(now Time, revision uint64, g *admissionv1.Grant) {
 		}
 	}
 	if w == nil || h.safe || h.stillPaused(now, revision, g.GetTarget()) || timed && dead || !w.accepts(g.GetTarget()) || h.outdated(revision, w.App, g.GetTarget().GetServer()) {
-		h.refuseGrant(now, w, g)
+		h.refuseGrant(now, revision, w, g)
 		return
 	}
 	t := g.GetTarget()
@@ -316,11 +316,11 @@ func (h *Holder) bind(now Time, s *stock, included bool) {
 }
 
 // refuseGrant 归还一次用不上的授予；请求还在等就再递一次。
-func (h *Holder) refuseGrant(now Time, w *Waiter, g *admissionv1.Grant) {
+func (h *Holder) refuseGrant(now Time, revision uint64, w *Waiter, g *admissionv1.Grant) {
 	for _, a := range g.GetAmounts() {
 		p := poolOf(a.GetPool())
 		if p.Kind == InFlight {
-			h.surplus(now, h.stock(p))
+			h.received(now, h.stock(p), a.GetUnits(), revision)
 			continue
 		}
 		// 请求数的不还：授予者补它的桶时没有把它算在容量里，还回去就可能在 60 s 里多出一个。

@@ -169,6 +169,15 @@ func (h *Holder) surplus(now Time, s *stock) {
 	}
 }
 
+// received 处置刚收下的 n 个闲置：以 revision 那一版给的若在限额降低之前，一个也不留用，理由同 shed；否则只还多余的。
+func (h *Holder) received(now Time, s *stock, n int64, revision uint64) {
+	if n = min(n, s.idle()); n > 0 && revision < s.lowered && !broken(bugLoweredKept) {
+		h.giveBack(now, s, n)
+		return
+	}
+	h.surplus(now, s)
+}
+
 // shed 限额降了或刚设上：闲置的可能已经在新的限额之外，不再用它们，要用再去要。
 func (h *Holder) shed(now Time, s *stock) {
 	s.lowered = h.spec.Revision
