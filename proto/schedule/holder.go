@@ -84,6 +84,7 @@ type Holder struct {
 	share    *admissionv1.Share
 	shares   map[Pool]shareUnits
 	stored   uint64 // 已落盘的份额版本
+	parting  bool   // 要走了：盘上的份额抹去之前不道别，此后给的份额也不要
 
 	wake    Time // advance 下一次有事做的时刻
 	effects []HolderEffect
@@ -152,7 +153,8 @@ type Stored struct{ Version uint64 }
 // Ticked 说到了 Next 的时刻。
 type Ticked struct{}
 
-// Parting 说节点要走了，手上的都做完了。
+// Parting 说节点要走了，手上的都做完了。道别使份额归公，所以先有一次 Store 空的份额（版本 0），落了盘才发告别；
+// 没有流就什么也不做：无人可说，份额还是它的。
 type Parting struct{}
 
 func (Started) holderEvent()      {}

@@ -106,6 +106,10 @@ func (h *Holder) adoptShare(s *admissionv1.Share) {
 
 // shareStored 说份额已经落盘，可以告诉授予者了。
 func (h *Holder) shareStored(version uint64) {
+	if h.parting {
+		h.bye(version)
+		return
+	}
 	h.stored = max(h.stored, version)
 	if h.connected {
 		h.frame().ShareVersion = h.stored

@@ -229,7 +229,7 @@ func (h *Holder) take(now Time, r *admissionv1.AdmitResponse) {
 	for _, l := range r.GetLevels() {
 		h.levels[poolOf(l.GetPool())] = levelSeen{at: now, remaining: l.GetRemaining(), full: time.Duration(l.GetFullUs()) * time.Microsecond}
 	}
-	if s := r.GetShare(); s != nil {
+	if s := r.GetShare(); s != nil && !h.parting {
 		h.adoptShare(s)
 		h.emit(HolderEffect{Kind: Store, Share: s})
 	}
@@ -327,7 +327,23 @@ func (h *Holder) send(now Time, f *admissionv1.AdmitRequest) {
 	h.emit(HolderEffect{Kind: Send, Request: f})
 }
 
+// part 先抹去盘上的份额：告别一到，别的节点就会分走它，而下一次启动若捡起旧的，同一份就有两个人用。
 func (h *Holder) part() {
+	if !h.connected || h.parting {
+		return
+	}
+	h.parting = true
+	none := &admissionv1.Share{}
+	h.adoptShare(none)
+	h.emit(HolderEffect{Kind: Store, Share: none})
+}
+
+// bye 在抹去了份额之后道别；先前的份额此刻才落盘的不算（授予者给的版本从不为 0）。
+func (h *Holder) bye(version uint64) {
+	if version != 0 {
+		return
+	}
+	h.stored = 0
 	if h.connected {
 		h.frame().Bye = true
 	}

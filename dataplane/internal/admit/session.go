@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
@@ -86,7 +87,7 @@ func (g *Gate) received(addr string, m *admissionv1.AdmitResponse) {
 	g.step(schedule.Received{Response: m})
 }
 
-// send 依次发出排着的帧，直到流断；要走时发完最后一帧即说不再发。
+// send 依次发出排着的帧，直到流断；发完告别即说不再发。
 func (g *Gate) send(ctx context.Context, stream admitStream, cut context.CancelCauseFunc) {
 	guard := stopped(func() { cut(errSilent) })
 	defer guard.Stop()
@@ -116,7 +117,7 @@ func (g *Gate) outgoing() (frames []*admissionv1.AdmitRequest, last bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	frames, g.link.out = g.link.out, nil
-	return frames, g.link.parting
+	return frames, slices.ContainsFunc(frames, (*admissionv1.AdmitRequest).GetBye)
 }
 
 // quiet 说断开的缘由不值得当作毛病。
