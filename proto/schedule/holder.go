@@ -80,7 +80,7 @@ type Holder struct {
 	safe     bool
 	growBase Time // 从它起数到可以用足份额
 	oldBase  Time // 这次报到之前的 growBase：对面说自己不是授予者时还原
-	cutAt    Time // 流断的时刻，0 即没断过
+	cutAt    Time // 与授予者断开的时刻；从没有被认过即启动的时刻
 	share    *admissionv1.Share
 	shares   map[Pool]shareUnits
 	stored   uint64 // 已落盘的份额版本

@@ -271,9 +271,9 @@ func (h *Holder) Place(now Time, w *Waiter) Place {
 // noShareAfter 是断开多久之后，手上没有份额的请求不再等授予者回来。
 const noShareAfter = 3 * time.Second
 
-// NoShare 说控制面不在，而这个节点在这个 server 或 app 上一个单位也用不了。
+// NoShare 说没有授予者，而这个节点在这个 server 或 app 上一个单位也用不了。连着而没有被认不算有：那也许只是别的副本在说不是它。
 func (h *Holder) NoShare(server, app string) bool {
-	if !h.safe || h.connected || h.now < h.cutAt.Add(noShareAfter) {
+	if !h.safe || h.welcomed || h.now < h.cutAt.Add(noShareAfter) {
 		return false
 	}
 	for _, s := range [2]*stock{h.serverStock(server), h.appStock(app)} {

@@ -82,8 +82,10 @@ func (h *Holder) disconnect(now Time) {
 	if !h.connected {
 		return
 	}
+	if h.welcomed { // 没有被认的流什么也不是：一再被指路的节点早就没有授予者了
+		h.cutAt = now
+	}
 	h.connected, h.welcomed, h.pending = false, false, nil
-	h.cutAt = now
 	for _, w := range h.waiters {
 		w.held.asked = false
 	}
