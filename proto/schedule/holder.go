@@ -79,7 +79,7 @@ type Holder struct {
 	leaseEnd Time
 	safe     bool
 	growBase Time // 从它起数到可以用足份额
-	oldBase  Time // 这次报到之前的 growBase：对面说自己不是授予者时还原
+	oldBase  Time // 这次报到之前的 growBase：没有人为它记账时还原
 	cutAt    Time // 与授予者断开的时刻；从没有被认过即启动的时刻
 	share    *admissionv1.Share
 	shares   map[Pool]shareUnits
@@ -144,8 +144,11 @@ type Connected struct{}
 // Received 是授予者的一帧。
 type Received struct{ Response *admissionv1.AdmitResponse }
 
-// Broken 说流断了。
-type Broken struct{}
+// Broken 说流断了。Unbooked 说确知没有人为这次报到记账：对面以一个状态回绝了它。说不清的为假。
+type Broken struct{ Unbooked bool }
+
+// UnbookedTrailer 是控制面回绝一条流时留在 gRPC trailer 里的名字：Hello 没有交给授予者，没有人为它记账。
+const UnbookedTrailer = "vega-unbooked"
 
 // Stored 说这一版份额已经落盘。
 type Stored struct{ Version uint64 }
@@ -225,7 +228,7 @@ func (h *Holder) Step(now Time, e HolderEvent) []HolderEffect {
 	case Received:
 		h.receive(now, e.Response)
 	case Broken:
-		h.disconnect(now)
+		h.disconnect(now, !e.Unbooked)
 	case Stored:
 		h.shareStored(e.Version)
 	case Parting:

@@ -49,3 +49,40 @@ func TestNoShare_WaitsAMomentAfterALeaderIsLost(t *testing.T) {
 		t.Errorf("said after %v", took)
 	}
 }
+
+// TestGrow_RefusedStreamsDoNotPostponeTheShare：令牌换了、控制面太旧：流开了又被回绝，没有人为报到记账，份额照时候用。
+func TestGrow_RefusedStreamsDoNotPostponeTheShare(t *testing.T) {
+	h := NewHolder(HolderConfig{Node: "a", Epoch: 1, Now: duetSecond, Stored: shareOf(3, duetPool, 10, 10)})
+	h.Step(duetSecond, Configured{duetSpec(10)})
+	s := h.stocks[duetPool]
+	due := h.growAt(s)
+	for now := duetSecond; now < 5*due; now += 4 * duetSecond {
+		h.Step(now, Ticked{})
+		if want := min(10, 10*int64(now/due)); s.cap != want {
+			t.Fatalf("%v after boot it may start %d, want %d", now.Sub(duetSecond), s.cap, want)
+		}
+		h.Step(now, Connected{})
+		h.Step(now.Add(2*time.Millisecond), Broken{Unbooked: true})
+	}
+}
+
+// TestGrow_WaitsFromTheEndOfAStreamWithAnUnknownOutcome：没有回音的流里说过的可能都被记了账，直到它断的那一刻。
+func TestGrow_WaitsFromTheEndOfAStreamWithAnUnknownOutcome(t *testing.T) {
+	h := NewHolder(HolderConfig{Node: "a", Epoch: 1, Now: duetSecond, Stored: shareOf(3, duetPool, 10, 10)})
+	h.Step(duetSecond, Configured{duetSpec(10)})
+	s := h.stocks[duetPool]
+	h.Step(5*duetSecond, Connected{})
+	h.Step(7*duetSecond, Broken{})
+	due := h.growAt(s)
+	if h.growBase != 7*duetSecond {
+		t.Errorf("the wait counts from %v, want from the end of the stream", h.growBase.Sub(0))
+	}
+	h.Step(due-1, Ticked{})
+	if s.cap != 0 {
+		t.Errorf("uses %d too early", s.cap)
+	}
+	h.Step(due, Ticked{})
+	if s.cap != 10 {
+		t.Errorf("uses %d of its 10", s.cap)
+	}
+}

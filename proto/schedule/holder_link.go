@@ -16,7 +16,7 @@ func (h *Holder) frame() *admissionv1.AdmitRequest {
 
 // connect 报到：手上的一切，在等的一切。
 func (h *Holder) connect(now Time) {
-	h.disconnect(now)
+	h.disconnect(now, true)
 	h.stream++
 	h.wire.reset()
 	h.inbox.reset()
@@ -77,10 +77,17 @@ func (h *Holder) askFresh(now Time) {
 	h.fresh = h.fresh[:0]
 }
 
-// disconnect 说流不在了：手上的留着自己用，租期照走。
-func (h *Holder) disconnect(now Time) {
+// disconnect 说流不在了：手上的留着自己用，租期照走。booked 为假即确知没有人为这次报到记账，如同没有报过；
+// 说不清的当作记了，而且直到此刻都听得见我们。
+func (h *Holder) disconnect(now Time, booked bool) {
 	if !h.connected {
 		return
+	}
+	switch {
+	case !booked && !h.welcomed:
+		h.growBase = h.oldBase
+	case h.safe:
+		h.growBase = now
 	}
 	if h.welcomed { // 没有被认的流什么也不是：一再被指路的节点早就没有授予者了
 		h.cutAt = now
@@ -95,7 +102,7 @@ func (h *Holder) disconnect(now Time) {
 
 func (h *Holder) hangup(now Time) {
 	if h.connected {
-		h.disconnect(now)
+		h.disconnect(now, true)
 		h.emit(HolderEffect{Kind: Hangup})
 	}
 }
@@ -106,8 +113,7 @@ func (h *Holder) receive(now Time, r *admissionv1.AdmitResponse) {
 		return
 	}
 	if n := r.GetNotLeader(); n != nil {
-		h.growBase = h.oldBase // 没有人为这次报到记账
-		h.disconnect(now)
+		h.disconnect(now, false)
 		h.emit(HolderEffect{Kind: Redirect, Leader: n.GetLeaderAddr(), Wait: time.Duration(n.GetRetryAfterUs()) * time.Microsecond})
 		return
 	}

@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"go.uber.org/zap"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 
 	"github.com/vega-gateway/vega/dataplane/internal/backoff"
 	"github.com/vega-gateway/vega/proto/schedule"
@@ -121,9 +119,7 @@ func (g *Gate) endOf(addr string, err error) ending {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	l := &g.link
-	code := status.Code(err)
-	e := ending{welcomed: l.welcomed, redirected: err == errRedirect, leader: l.leader, wait: l.wait, //nolint:errorlint // 就是这个值
-		unserved: code == codes.Unimplemented || code == codes.Unauthenticated || code == codes.PermissionDenied}
+	e := ending{welcomed: l.welcomed, redirected: err == errRedirect, leader: l.leader, wait: l.wait, unserved: unserved(err)} //nolint:errorlint // 就是这个值
 	if e.leader != "" {
 		e.leader = reachable(e.leader, addr)
 	}

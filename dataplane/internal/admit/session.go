@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	admissionv1 "github.com/vega-gateway/vega/proto/gen/go/vega/admission/v1"
 	"github.com/vega-gateway/vega/proto/schedule"
@@ -21,7 +23,7 @@ const sendTimeout = 5 * time.Second
 type admitStream = admissionv1.AdmissionService_AdmitClient
 
 // session 是到 addr 的一条流从打开到断开；返回断开的原因。
-func (g *Gate) session(ctx context.Context, addr string) error {
+func (g *Gate) session(ctx context.Context, addr string) (err error) {
 	conn, err := g.deps.Dial(addr)
 	if err != nil {
 		return fmt.Errorf("dial %s: %w", addr, err)
@@ -36,7 +38,7 @@ func (g *Gate) session(ctx context.Context, addr string) error {
 	if !g.connected(cut) {
 		return errDeparting
 	}
-	defer g.broken()
+	defer func() { g.broken(unbooked(stream, err)) }()
 	var sender sync.WaitGroup
 	sender.Go(func() { g.send(ctx, stream, cut) })
 	defer sender.Wait()
@@ -70,11 +72,25 @@ func (g *Gate) connected(cut context.CancelCauseFunc) bool {
 	return true
 }
 
-func (g *Gate) broken() {
+func (g *Gate) broken(unbooked bool) {
 	g.lock()
 	defer g.mu.Unlock()
 	g.link.closed()
-	g.step(schedule.Broken{})
+	g.step(schedule.Broken{Unbooked: unbooked})
+}
+
+// unbooked 说流是不是被回绝的：没有人为我们的报到记账。断线、我们自己断的、没有记号的状态都说不清。
+func unbooked(stream admitStream, err error) bool {
+	if _, said := status.FromError(err); !said {
+		return false
+	}
+	return unserved(err) || len(stream.Trailer().Get(schedule.UnbookedTrailer)) > 0
+}
+
+// unserved 说对面不懂准入，或不认我们；这些状态都在报到之前给出。
+func unserved(err error) bool {
+	code := status.Code(err)
+	return code == codes.Unimplemented || code == codes.Unauthenticated || code == codes.PermissionDenied
 }
 
 func (g *Gate) received(addr string, m *admissionv1.AdmitResponse) {
