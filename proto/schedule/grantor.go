@@ -240,7 +240,7 @@ func (g *Grantor) advance(now Time) {
 	for _, m := range slices.Clone(g.order) {
 		g.watch(now, m)
 	}
-	if g.learning && g.spec != nil && (now >= g.learnUntil || g.allSeen()) {
+	if g.learning && g.spec != nil && (now >= g.learnUntil || g.allSeen() && !g.hearing()) {
 		g.endLearning(now)
 	}
 	if len(g.limbo) > 0 && now >= g.limboUntil {

@@ -1,6 +1,7 @@
 package schedule
 
 import (
+	"slices"
 	"time"
 
 	admissionv1 "github.com/vega-gateway/vega/proto/gen/go/vega/admission/v1"
@@ -95,6 +96,7 @@ func (g *Grantor) rebirth(now Time, m *member, epoch uint64) {
 // join 以节点自己报的为准重新记账：流里没有到的授予由此收回，没有到的归还由此入账。
 func (g *Grantor) join(now Time, m *member, r *admissionv1.AdmitRequest) {
 	first := !m.seen
+	m.telling, m.untold = true, m.untold || first
 	h := r.GetHello()
 	m.version = h.GetVersion()
 	held, owed := map[Pool]int64{}, map[Pool]int64{}
@@ -113,7 +115,6 @@ func (g *Grantor) join(now Time, m *member, r *admissionv1.AdmitRequest) {
 		}
 	}
 	m.owed = owed
-	g.count(now, m, r.GetServed(), first)
 	g.withdraw(now, m)
 	back := m.lost
 	m.seen, m.lost, m.cleared = true, false, false
@@ -124,16 +125,28 @@ func (g *Grantor) join(now Time, m *member, r *admissionv1.AdmitRequest) {
 	g.shareJoined(m, r.GetShareVersion())
 	g.planAt = earliest(g.planAt, now.Add(planDelay))
 	if m.durable {
-		g.welcome(now, m)
 		return
 	}
 	stream := m.stream
 	g.save([]Member{m.row()}, func(now Time) {
 		m.durable = true
-		if m.conn != 0 && m.stream == stream && !m.joined {
+		if m.conn != 0 && m.stream == stream && !m.joined && !m.telling {
 			g.welcome(now, m)
 		}
 	})
+}
+
+// told 报到说完了：在等的都在手里，从此照次序授予；先到的那几帧若先进了队，后到的就吃亏。
+func (g *Grantor) told(now Time, m *member) {
+	m.telling, m.untold = false, false
+	if m.durable {
+		g.welcome(now, m)
+	}
+}
+
+// hearing 说有没有节点正报到到一半：学习等它说完，否则先说完的先得。
+func (g *Grantor) hearing() bool {
+	return slices.ContainsFunc(g.order, func(m *member) bool { return m.conn != 0 && m.telling })
 }
 
 // rebook 把一个节点持有的改成 held，连同替它留的一起换掉。
@@ -194,8 +207,8 @@ func (g *Grantor) read(now Time, m *member, r *admissionv1.AdmitRequest) {
 	}
 	if r.GetHello() == nil {
 		g.settle(now, m, r.GetSettled(), false)
-		g.count(now, m, r.GetServed(), false)
 	}
+	g.count(now, m, r.GetServed())
 	for _, id := range r.GetCancels() {
 		if w := m.waiters[id]; w != nil {
 			g.core.Remove(now, w)
@@ -224,6 +237,9 @@ func (g *Grantor) read(now Time, m *member, r *admissionv1.AdmitRequest) {
 		}
 		g.keeps(now, m)
 		g.levels(now, m)
+	}
+	if m.telling && !r.GetMore() {
+		g.told(now, m)
 	}
 	if r.GetBye() {
 		g.part(now, m)
@@ -259,14 +275,14 @@ func (g *Grantor) settle(now Time, m *member, list []*admissionv1.Settled, basel
 	}
 }
 
-// count 收下服务的累计值。
-func (g *Grantor) count(now Time, m *member, list []*admissionv1.Served, baseline bool) {
+// count 收下服务的累计值；报到里头一回听说的只记起点。
+func (g *Grantor) count(now Time, m *member, list []*admissionv1.Served) {
 	for _, s := range list {
 		k := servedKey{s.GetServer(), s.GetApp(), Class(s.GetClass())}
-		old := m.served[k]
+		old, known := m.served[k]
 		next := servedSeen{s.GetCost(), s.GetRequests(), time.Duration(s.GetBusyUs()) * time.Microsecond}
 		m.served[k] = next
-		if baseline {
+		if m.untold && !known {
 			continue
 		}
 		g.core.Charge(now, k.server, k.app, k.class, max(s.GetWeight(), 1), next.cost-old.cost)

@@ -23,6 +23,11 @@ const (
 	unitLife   = time.Second
 	returnAge  = 800 * time.Millisecond
 	peakWindow = 2 * time.Second
+
+	// frameItems 是一帧里 served 的条数、waiters 连同其候选的个数的上限：名字再长也只有几 MB，控制面与一路的代理都收得下。
+	frameItems = 4096
+	// tellAhead 是一次说不完的，至多有几帧还没有被确认就接着发。
+	tellAhead = 8
 	// demandGap 是心跳之外说想留多少的最短间隔。
 	demandGap = 50 * time.Millisecond
 )
@@ -64,6 +69,8 @@ type Holder struct {
 	inbox     link[*admissionv1.AdmitResponse] // 收下的
 	connected bool                             // 流开着，Hello 已发
 	welcomed  bool
+	telling   bool // 报到还没有说完
+	items     int  // 一帧里至多几件，见 frameItems；试验里更小
 	term      uint64
 	stream    uint64
 	pending   *admissionv1.AdmitRequest // 正在攒的一帧
@@ -96,7 +103,7 @@ func NewHolder(cfg HolderConfig) *Holder {
 	h := &Holder{
 		cfg: cfg, core: NewCore(), stocks: map[Pool]*stock{}, rates: map[Pool]*rate{}, served: map[servedKey]*served{},
 		waiters: map[uint64]*Waiter{}, levels: map[Pool]levelSeen{}, servers: map[string]*ServerSpec{}, apps: map[string]*AppSpec{}, spec: &Spec{},
-		safe: true, leaseEnd: cfg.Now, growBase: cfg.Now, shares: map[Pool]shareUnits{}, cutAt: cfg.Now,
+		items: frameItems, safe: true, leaseEnd: cfg.Now, growBase: cfg.Now, shares: map[Pool]shareUnits{}, cutAt: cfg.Now,
 	}
 	if cfg.Stored != nil {
 		h.stored = cfg.Stored.GetVersion()

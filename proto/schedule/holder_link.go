@@ -14,7 +14,7 @@ func (h *Holder) frame() *admissionv1.AdmitRequest {
 	return h.pending
 }
 
-// connect 报到：手上的一切，在等的一切。
+// connect 报到：手上的一切，然后是服务过的与在等的，一帧装不下的由 flush 接着说。
 func (h *Holder) connect(now Time) {
 	h.disconnect(now, true)
 	h.stream++
@@ -53,28 +53,32 @@ func (h *Holder) connect(now Time) {
 	f := h.frame()
 	f.Hello, f.ShareVersion = hello, h.stored
 	f.Demands, f.Busy = h.demands(true), h.busy()
-	h.askAll(now)
+	h.telling = true
+	h.refresh()
 	h.rest()
 }
 
-// askAll 把在等的都递出去，按 id 升序。
-func (h *Holder) askAll(now Time) {
+// refresh 使在等的都重新递一遍，先到的在前。
+func (h *Holder) refresh() {
 	h.fresh = h.fresh[:0]
 	for _, w := range h.waiters {
 		h.fresh = append(h.fresh, w)
 	}
 	sortWaiters(h.fresh)
-	h.askFresh(now)
 }
 
+// askFresh 把一帧装得下的递出去；余下的仍在 fresh 里，次序不变。
 func (h *Holder) askFresh(now Time) {
-	for _, w := range h.fresh {
-		if h.waiters[w.ID] == w && !w.held.asked {
+	n := 0
+	for room := h.items; n < len(h.fresh) && room > 0; n++ {
+		if w := h.fresh[n]; h.waiters[w.ID] == w && !w.held.asked {
 			h.ask(now, w)
+			room -= 1 + len(w.Candidates)
 		}
 	}
-	clear(h.fresh)
-	h.fresh = h.fresh[:0]
+	left := copy(h.fresh, h.fresh[n:])
+	clear(h.fresh[left:])
+	h.fresh = h.fresh[:left]
 }
 
 // disconnect 说流不在了：手上的留着自己用，租期照走。booked 为假即确知没有人为这次报到记账，如同没有报过；
@@ -302,6 +306,11 @@ func (h *Holder) flush(now Time) {
 	case beat || h.ackDue != 0 && now >= h.ackDue:
 		h.send(now, &admissionv1.AdmitRequest{})
 	}
+	for (h.telling || len(h.fresh) > 0) && len(h.wire.unacked) < tellAhead { // 对面收下一帧，才再说一帧
+		h.frame()
+		h.askFresh(now)
+		h.post(now)
+	}
 	if !h.wire.overdue(now, func(f *admissionv1.AdmitRequest) { h.emit(HolderEffect{Kind: Send, Request: f}) }) {
 		h.hangup(now)
 	}
@@ -317,13 +326,20 @@ func (h *Holder) post(now Time) {
 			f.Settled = append(f.Settled, &admissionv1.Settled{Pool: poolMessage(r.pool), Reserved: r.settled.reserved, Used: r.settled.used})
 		}
 	}
+	untold := false
 	for _, v := range h.serves {
+		if v.dirty && len(f.Served) == h.items {
+			untold = true
+			break
+		}
 		if v.dirty {
 			v.dirty = false
 			f.Served = append(f.Served, &admissionv1.Served{Server: v.key.server, App: v.key.app, Class: int32(v.key.class), Weight: v.weight,
 				Cost: v.cost, Requests: v.requests, BusyUs: v.busy.Microseconds()})
 		}
 	}
+	h.telling = h.telling && (untold || len(h.fresh) > 0)
+	f.More = h.telling
 	f.Seq = h.wire.push(now, f)
 	h.send(now, f)
 }

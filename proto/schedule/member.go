@@ -39,6 +39,8 @@ type member struct {
 	durable bool // 成员表里有它，且不是 Clear
 	seen    bool // 本任期里报到过
 	joined  bool // 报到入了账，可以授予
+	telling bool // 连着，报到还没有说完
+	untold  bool // 本任期里还没有把报到说完过一次：没有听说过的累计值只是起点
 	muted   bool // 有一阵没有声音：不授予，也不回收
 	lost    bool // 租期过了
 	lostAt  Time // 租期结束的时刻
@@ -81,7 +83,7 @@ func newMember(name string) *member {
 func (m *member) clearRun() {
 	m.held, m.reserve, m.owed = map[Pool]int64{}, map[Pool]int64{}, map[Pool]int64{}
 	m.settled, m.served = map[Pool]settledSeen{}, map[servedKey]servedSeen{}
-	m.keep, m.busy, m.demand = map[Pool]int64{}, map[Pool]int64{}, nil
+	m.keep, m.busy, m.demand, m.untold = map[Pool]int64{}, map[Pool]int64{}, nil, false
 }
 
 // leaseUntil 是授予者的钟上，它的租期一定已经结束的时刻：它的租期从它发出 echo 起算，而我们收到 echo 只会更晚。

@@ -76,6 +76,7 @@ func (n *simNode) boot() {
 	n.w.limitsChanged()
 	n.w.tracef("%s boots (run %d) config %d share v%d", n.name, n.inc, n.cfg.spec.Revision, n.disk.share.GetVersion())
 	n.h = NewHolder(HolderConfig{Node: n.name, Epoch: uint64(n.inc), Version: "sim", Now: n.now(), Stored: n.disk.share})
+	n.h.items = n.w.plan.items
 	n.step(Configured{n.cfg.spec})
 	n.dial("", n.w.between(0, 50*simMs))
 	n.fetch(n.w.between(0, simSec))

@@ -42,6 +42,7 @@ type simPlan struct {
 	servers int
 	apps    int
 	calm    bool // 无故障无丢包：看基准
+	items   int  // 一帧里至多几件：小得使报到要说许多帧，或如出厂
 }
 
 // simConfig 是一版配置，按下标查限额。
@@ -61,7 +62,8 @@ func simReplica_(i int) string { return fmt.Sprintf("cp%d", i) }
 
 func newSimWorld(seed uint64) *simWorld {
 	w := &simWorld{seed: seed, rng: rand.New(rand.NewPCG(seed, 0x5eed))}
-	w.plan = simPlan{length: 60 * simSec, servers: 3 + w.pick(2), apps: 4 + w.pick(3), calm: seed%10 == 0}
+	w.plan = simPlan{length: 60 * simSec, servers: 3 + w.pick(2), apps: 4 + w.pick(3), calm: seed%10 == 0,
+		items: []int{frameItems, 1, 3, frameItems}[seed%4]}
 	if seed%8 == 7 {
 		w.plan.length = 100 * simSec
 	}
