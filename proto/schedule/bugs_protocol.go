@@ -14,6 +14,7 @@ const (
 	bugNotBooked        bug = "grant_not_booked"
 	bugNoQuarantine     bug = "no_quarantine"
 	bugNoLearning       bug = "no_learning"
+	bugInstanceIgnored  bug = "instance_ignored" // 换了盘的后一次运行使前一次的许可两秒就放：TestSuccession_*
 	bugNoGhost          bug = "no_ghost"
 	bugGrowBeforeShrink bug = "grow_before_shrink"
 	bugRatesStartFull   bug = "rates_start_full"

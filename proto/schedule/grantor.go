@@ -77,7 +77,7 @@ func NewGrantor(cfg GrantorConfig) *Grantor {
 	}
 	for _, row := range cfg.Members {
 		m := g.add(row.Node)
-		m.epoch, m.durable, m.cleared = row.Epoch, !row.Clear, row.Clear
+		m.epoch, m.instance, m.durable, m.cleared = row.Epoch, row.Instance, !row.Clear, row.Clear
 		m.lostAt = cfg.Now.Add(-min(row.SilentFor, ShareTTL))
 		m.heardAt = cfg.Now
 		m.share.version, m.share.acked = row.ShareVersion, row.ShareVersion
@@ -190,10 +190,14 @@ func (g *Grantor) emit(e GrantorEffect) { g.effects = append(g.effects, e) }
 
 func (g *Grantor) add(name string) *member {
 	m := newMember(name)
-	g.members[name] = m
+	g.insert(m)
+	return m
+}
+
+func (g *Grantor) insert(m *member) {
+	g.members[m.name] = m
 	g.order = append(g.order, m)
 	slices.SortFunc(g.order, func(a, b *member) int { return strings.Compare(a.name, b.name) })
-	return m
 }
 
 func (g *Grantor) remove(m *member) {

@@ -1,6 +1,8 @@
 package schedule
 
 import (
+	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -48,8 +50,7 @@ func (g *Grantor) open(now Time, conn uint64, r *admissionv1.AdmitRequest) *memb
 	}
 	m := g.members[r.GetNodeId()]
 	if m == nil {
-		m = g.add(r.GetNodeId())
-		m.epoch, m.cleared = r.GetEpoch(), true
+		m = g.meet(r)
 	}
 	switch {
 	case r.GetEpoch() < m.epoch:
@@ -61,7 +62,7 @@ func (g *Grantor) open(now Time, conn uint64, r *admissionv1.AdmitRequest) *memb
 		g.drop(now, m, "replaced by a newer stream")
 	}
 	if r.GetEpoch() != m.epoch {
-		g.rebirth(now, m, r.GetEpoch())
+		m = g.succeed(now, m, r)
 	}
 	m.conn, m.stream, m.echo, m.heardAt = conn, r.GetStream(), 0, now
 	m.joined, m.muted = false, false
@@ -72,7 +73,41 @@ func (g *Grantor) open(now Time, conn uint64, r *admissionv1.AdmitRequest) *memb
 	return m
 }
 
-// rebirth 节点重新运行了：上一轮的许可再占一会儿就放。
+// meet 认下一个从没有听说过的节点。
+func (g *Grantor) meet(r *admissionv1.AdmitRequest) *member {
+	m := g.add(r.GetNodeId())
+	m.epoch, m.instance, m.cleared = r.GetEpoch(), r.GetHello().GetInstance(), true
+	return m
+}
+
+// succeed 是同一个名字的后一次运行来了。目录独占着，所以同一个目录上的前一次一定已经结束；
+// 换了目录（挪了机器、名字撞了、盘丢了）就说不清，前一次可能还在别处跑着，也还会用它那一份份额。
+func (g *Grantor) succeed(now Time, m *member, r *admissionv1.AdmitRequest) *member {
+	if i := r.GetHello().GetInstance(); i != "" && i == m.instance || broken(bugInstanceIgnored) {
+		g.rebirth(now, m, r.GetEpoch())
+		return m
+	}
+	g.displace(now, m)
+	return g.meet(r)
+}
+
+// displace 让一个说不清结束没有的前一次运行改名留在成员表里，从此照失联的节点算：隔离许可，留着份额。
+// 节点名里没有 @，撞不上；新任授予者读到的也是它。
+func (g *Grantor) displace(now Time, m *member) {
+	g.remove(m)
+	m.name = fmt.Sprintf("%s@%d", m.name, m.epoch)
+	if again := g.members[m.name]; again != nil { // 上一任写下了它，没来得及改写原来那一行
+		g.bury(now, again)
+	}
+	g.insert(m)
+	maps.DeleteFunc(m.held, func(_ Pool, n int64) bool { return n == 0 }) // 从此只减不增：空的不必再看着
+	if m.seen && !m.lost {
+		g.lose(now, m)
+	}
+	g.save([]Member{m.row()}, nil)
+}
+
+// rebirth 节点在原来的目录上重新运行了：上一轮的许可再占一会儿就放。
 func (g *Grantor) rebirth(now Time, m *member, epoch uint64) {
 	old := map[Pool]int64{}
 	for p, n := range m.held {
@@ -99,6 +134,9 @@ func (g *Grantor) join(now Time, m *member, r *admissionv1.AdmitRequest) {
 	m.telling, m.untold = true, m.untold || first
 	h := r.GetHello()
 	m.version = h.GetVersion()
+	if m.instance != h.GetInstance() { // 那一行是不记这个编号的时候写的
+		m.instance, m.durable = h.GetInstance(), false
+	}
 	held, owed := map[Pool]int64{}, map[Pool]int64{}
 	for _, a := range h.GetHoldings() {
 		if p := poolOf(a.GetPool()); p.Kind == InFlight {

@@ -34,11 +34,13 @@ const (
 
 // HolderConfig 除 Version 与 Stored 外都要给。
 type HolderConfig struct {
-	Node    string
-	Epoch   uint64 // 同一节点名的后一次运行必须更大
-	Version string
-	Now     Time
-	Stored  *admissionv1.Share // 盘上的安全份额；nil 即从没有过
+	Node  string
+	Epoch uint64 // 同一节点名的后一次运行必须更大
+	// Instance 是独占着的数据目录的编号：后一次运行给出同一个，即前一次一定已经结束。没有独占目录的给一个不重的。
+	Instance string
+	Version  string
+	Now      Time
+	Stored   *admissionv1.Share // 盘上的安全份额；nil 即从没有过
 }
 
 // Holder 是节点这一边：手上有多少许可、谁在等、控制面不在时怎么办。宿主只管钟、锁与收发。

@@ -28,7 +28,7 @@ func (h *Holder) connect(now Time) {
 		// 对面可能把报的数记了账：从此刻起它按这个数为我们留着，要用足份额得重新等。
 		h.growBase = now
 	}
-	hello := &admissionv1.Hello{Version: h.cfg.Version}
+	hello := &admissionv1.Hello{Version: h.cfg.Version, Instance: h.cfg.Instance}
 	for _, s := range h.order {
 		s.keep = 0
 		if s.held > 0 {

@@ -10,6 +10,8 @@ import (
 type Member struct {
 	Node  string
 	Epoch uint64
+	// Instance 是它的数据目录的编号，见 Hello；空即不知道。
+	Instance string
 	// Clear 说它一定没有许可在手，只有份额。
 	Clear bool
 	// SilentFor 是最后一次确知它活着到现在，以数据库的钟算。
@@ -21,9 +23,11 @@ type Member struct {
 
 // member 是授予者眼里的一个节点。
 type member struct {
-	name    string
-	epoch   uint64
-	version string
+	name  string
+	epoch uint64
+	// instance 是这一次运行独占着的数据目录的编号。
+	instance string
+	version  string
 	// revision 是它在用的配置；见 Grantor.settling。
 	revision uint64
 
@@ -103,7 +107,7 @@ func (m *member) frame() *admissionv1.AdmitResponse {
 
 // row 是它在成员表里该有的一行。
 func (m *member) row() Member {
-	return Member{Node: m.name, Epoch: m.epoch, Clear: m.cleared, ShareVersion: m.share.version, Shares: m.share.bounds()}
+	return Member{Node: m.name, Epoch: m.epoch, Instance: m.instance, Clear: m.cleared, ShareVersion: m.share.version, Shares: m.share.bounds()}
 }
 
 // shareState 是一个节点的安全份额：先缩后增，一次只有一版在路上。

@@ -1,6 +1,9 @@
 package schedule
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // planFaults 定下这一次有哪些故障、在何时。
 func (w *simWorld) planFaults() {
@@ -78,7 +81,11 @@ func (w *simWorld) killNode(n *simNode) {
 		return
 	}
 	w.meter.disturb("kill")
-	n.kill()
+	if w.plan.moves {
+		n.lost()
+	} else {
+		n.kill()
+	}
 	w.after(w.span(100*simMs, 20*simSec), n.boot)
 }
 
@@ -218,6 +225,20 @@ func (w *simWorld) publish() {
 			r.fetch(w.between(simMs, top))
 		}
 	}
+}
+
+// forgetMoved 是运维说被接替的前几次运行不会回来了：否则它们的份额还要占上一个小时。
+func (w *simWorld) forgetMoved() {
+	r := w.leader()
+	if r == nil || w.failure != "" {
+		return
+	}
+	for _, m := range slices.Clone(r.g.order) {
+		if strings.Contains(m.name, "@") {
+			r.step(Forgotten{m.name})
+		}
+	}
+	w.until(w.now + 3*simSec)
 }
 
 // heal 是负载停下的时刻：不再有新故障，从前的一律痊愈。

@@ -42,6 +42,7 @@ type simPlan struct {
 	servers int
 	apps    int
 	calm    bool // 无故障无丢包：看基准
+	moves   bool // 被杀的节点都在别的机器上从空的盘起来，原来的调用照旧跑着
 	items   int  // 一帧里至多几件：小得使报到要说许多帧，或如出厂
 }
 
@@ -63,7 +64,7 @@ func simReplica_(i int) string { return fmt.Sprintf("cp%d", i) }
 func newSimWorld(seed uint64) *simWorld {
 	w := &simWorld{seed: seed, rng: rand.New(rand.NewPCG(seed, 0x5eed))}
 	w.plan = simPlan{length: 60 * simSec, servers: 3 + w.pick(2), apps: 4 + w.pick(3), calm: seed%10 == 0,
-		items: []int{frameItems, 1, 3, frameItems}[seed%4]}
+		moves: seed%5 == 3, items: []int{frameItems, 1, 3, frameItems}[seed%4]}
 	if seed%8 == 7 {
 		w.plan.length = 100 * simSec
 	}
@@ -99,6 +100,7 @@ func (w *simWorld) run() {
 	w.until(w.plan.length)
 	// 队里等的至多 30 s，调用至多 Total，失联的还要隔离一个 Total；之后一切归零。
 	w.until(w.plan.length + 32*simSec + 2*w.longest() + 12*simSec)
+	w.forgetMoved()
 	w.checkEmpty()
 	w.probe()
 }
