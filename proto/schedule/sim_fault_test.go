@@ -157,7 +157,7 @@ func (w *simWorld) parting(n *simNode, inc int) {
 			w.after(w.between(50*simMs, simSec), func() {
 				if n.inc == inc && n.alive {
 					n.kill()
-					w.after(w.span(100*simMs, 5*simSec), n.boot)
+					w.at(max(w.now+w.span(100*simMs, 5*simSec), w.nightfall()), n.boot)
 				}
 			})
 		})

@@ -210,14 +210,14 @@ func (n *simNode) step(e HolderEvent) {
 }
 
 // broken 是对面关了流。
-func (n *simNode) broken(c *simConn) {
+func (n *simNode) broken(c *simConn, unbooked bool) {
 	if n.conn != c {
 		return
 	}
 	n.conn = nil
 	c.up = false
 	n.w.tracef("%s#%d broken", n.name, c.id)
-	n.step(Broken{})
+	n.step(Broken{Unbooked: unbooked})
 	n.dial("", n.backoff())
 }
 

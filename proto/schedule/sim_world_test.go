@@ -42,6 +42,7 @@ type simPlan struct {
 	servers int
 	apps    int
 	calm    bool // 无故障无丢包：看基准
+	dark    simDark
 	moves   bool // 被杀的节点都在别的机器上从空的盘起来，原来的调用照旧跑着
 	items   int  // 一帧里至多几件：小得使报到要说许多帧，或如出厂
 }
@@ -67,6 +68,9 @@ func newSimWorld(seed uint64) *simWorld {
 		moves: seed%5 == 3, items: []int{frameItems, 1, 3, frameItems}[seed%4]}
 	if seed%8 == 7 {
 		w.plan.length = 100 * simSec
+	}
+	if seed%16 == 5 {
+		w.plan.dark, w.plan.calm, w.plan.length = simDark(1+seed/16%3), true, 120*simSec
 	}
 	if !w.plan.calm {
 		w.plan.faults = 1 + w.pick(8)
@@ -95,6 +99,7 @@ func (w *simWorld) run() {
 	}
 	w.load.start()
 	w.planFaults()
+	w.planDark()
 	w.after(simSec, w.meter.sample)
 	w.at(w.plan.length, w.heal)
 	w.until(w.plan.length)

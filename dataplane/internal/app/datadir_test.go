@@ -88,7 +88,7 @@ func TestInstanceID_IsTheDirectorysOwn(t *testing.T) {
 	if len(first) < 20 || instanceID(dir, log) != first {
 		t.Errorf("%q is not kept", first)
 	}
-	if instanceID(t.TempDir(), log) == first || instanceID("", log) == first || instanceID("", log) == instanceID("", log) {
+	if nowhere := instanceID("", log); instanceID(t.TempDir(), log) == first || nowhere == first || instanceID("", log) == nowhere {
 		t.Error("two directories share it")
 	}
 	if err := os.WriteFile(filepath.Join(dir, instanceFile), []byte("torn"), 0o600); err != nil {
