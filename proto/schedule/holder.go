@@ -89,9 +89,6 @@ type Holder struct {
 	safe     bool
 	growBase Time // 从它起数到可以用足份额
 	oldBase  Time // 这次报到之前的 growBase：没有人为它记账时还原
-	spoke    Time // 最近一次可能有授予者听见我们的时刻；启动之前的那一次运行算到启动时
-	oldSpoke Time // 这次报到之前的 spoke，同 oldBase
-	paced    bool // 速率的份额可以用了，见 paceAt
 	cutAt    Time // 与授予者断开的时刻；从没有被认过即启动的时刻
 	share    *admissionv1.Share
 	shares   map[Pool]shareUnits
@@ -108,7 +105,7 @@ func NewHolder(cfg HolderConfig) *Holder {
 	h := &Holder{
 		cfg: cfg, core: NewCore(), stocks: map[Pool]*stock{}, rates: map[Pool]*rate{}, served: map[servedKey]*served{},
 		waiters: map[uint64]*Waiter{}, levels: map[Pool]levelSeen{}, servers: map[string]*ServerSpec{}, apps: map[string]*AppSpec{}, spec: &Spec{},
-		items: frameItems, safe: true, leaseEnd: cfg.Now, growBase: cfg.Now, shares: map[Pool]shareUnits{}, cutAt: cfg.Now, spoke: cfg.Now,
+		items: frameItems, safe: true, leaseEnd: cfg.Now, growBase: cfg.Now, shares: map[Pool]shareUnits{}, cutAt: cfg.Now,
 	}
 	if cfg.Stored != nil {
 		h.stored = cfg.Stored.GetVersion()
@@ -310,7 +307,6 @@ func (h *Holder) advance(now Time) {
 		h.release(now, a.app)
 	}
 	h.grow(now)
-	h.pace(now)
 	h.expireUnits(now)
 	h.rest()
 }
@@ -329,9 +325,6 @@ func (h *Holder) rest() {
 			if s.limited && !s.grown {
 				h.wake = earliest(h.wake, h.growAt(s))
 			}
-		}
-		if len(h.rated) > 0 && !h.paced {
-			h.wake = earliest(h.wake, h.paceAt())
 		}
 	}
 	for _, r := range h.rated {

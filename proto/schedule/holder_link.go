@@ -23,7 +23,7 @@ func (h *Holder) connect(now Time) {
 	h.connected, h.heardAt, h.ackDue = true, now, 0
 	h.beatAt = now.Add(heartbeat)
 	h.clock = clockBound{}
-	h.oldBase, h.oldSpoke = h.growBase, h.spoke
+	h.oldBase = h.growBase
 	if h.safe {
 		// 对面可能把报的数记了账：从此刻起它按这个数为我们留着，要用足份额得重新等。
 		h.growBase = now
@@ -89,10 +89,9 @@ func (h *Holder) disconnect(now Time, booked bool) {
 	}
 	switch {
 	case !booked && !h.welcomed:
-		h.growBase, h.spoke = h.oldBase, h.oldSpoke
+		h.growBase = h.oldBase
 	case h.safe:
 		h.growBase = now
-		h.unpace(now)
 	}
 	if h.welcomed { // 没有被认的流什么也不是：一再被指路的节点早就没有授予者了
 		h.cutAt = now
@@ -164,7 +163,7 @@ func (h *Holder) lease(now Time, r *admissionv1.AdmitResponse) {
 
 // leaveSafe 又有了租期：授予者已经把报到的数记了账。
 func (h *Holder) leaveSafe(now Time) {
-	h.safe, h.paced = false, false
+	h.safe = false
 	for _, s := range h.order {
 		s.grown = false
 		h.resize(now, s)
@@ -206,35 +205,6 @@ func (h *Holder) grow(now Time) {
 			s.held = max(s.carried(), s.share)
 			h.resize(now, s)
 		}
-	}
-}
-
-// paceAt 是可以用速率份额的时刻：到那时授予者一定不再当我们活着，已经从它给出的速率里减去了这一份。
-func (h *Holder) paceAt() Time {
-	const wait = LeaseTTL + LeaseTTL*2*drift/100 + slack // 同 member.leaseUntil
-	return max(h.leaseEnd, h.spoke.Add(wait+wait*2*drift/100))
-}
-
-// pace 到时候了就用速率的份额，从空桶起；报到还没有回音的不开始用。
-func (h *Holder) pace(now Time) {
-	if !h.safe || h.connected || h.paced || now < h.paceAt() {
-		return
-	}
-	h.paced = true
-	h.refillAll(now)
-}
-
-// unpace 说授予者也许又当我们活着，不再减去这一份：重新等。
-func (h *Holder) unpace(now Time) {
-	if h.paced {
-		h.paced = false
-		h.refillAll(now)
-	}
-}
-
-func (h *Holder) refillAll(now Time) {
-	for _, r := range h.rated {
-		h.refill(now, r)
 	}
 }
 
@@ -377,7 +347,7 @@ func (h *Holder) post(now Time) {
 func (h *Holder) send(now Time, f *admissionv1.AdmitRequest) {
 	f.NodeId, f.Epoch, f.Term, f.Stream = h.cfg.Node, h.cfg.Epoch, h.term, h.stream
 	f.Ack, f.Revision, f.SentUs = h.inbox.received, h.spec.Revision, micros(now)
-	h.ackDue, h.spoke = 0, now
+	h.ackDue = 0
 	h.emit(HolderEffect{Kind: Send, Request: f})
 }
 

@@ -95,7 +95,7 @@ func (h *Holder) refill(now Time, r *rate) {
 	case !r.limited:
 		h.core.SetCap(now, r.pool, Cap{})
 		return
-	case h.safe && h.paced && r.share > 0:
+	case h.safe && r.share > 0:
 		h.core.SetCap(now, r.pool, Cap{Mode: Rate, N: r.share, BurstPercent: r.burst})
 	default:
 		h.core.SetCap(now, r.pool, Cap{Mode: Stock})
@@ -147,7 +147,7 @@ func (h *Holder) settle(now Time, p *Permit, used int64) {
 		case v.leased:
 			r.reserved -= v.n
 			h.settled(r, v.n, used)
-		case h.safe && h.paced:
+		case h.safe:
 			h.core.Give(now, r.pool, v.n-used)
 		}
 		*v = reservation{}
