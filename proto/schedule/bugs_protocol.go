@@ -17,6 +17,7 @@ const (
 	bugNotBooked        bug = "grant_not_booked"   // 发出许可而不记账，一个单位许给两个：TestGrantor_BooksAUnitBeforeItGrantsIt
 	bugNoQuarantine     bug = "no_quarantine"      // 节点一失联就收回它的单位，它可能还在跑：TestGrantor_LostNodeKeepsItsUnitsForAWholeCall
 	bugNoLearning       bug = "no_learning"        // 新任期没有听齐就授予：TestGrantor_NewTermLearnsBeforeItGrants
+	bugInstanceIgnored  bug = "instance_ignored"   // 换了盘的后一次运行使前一次的许可两秒就放：TestSuccession_OnAnotherDiskWaitsForTheOldRun
 	bugNoGhost          bug = "no_ghost"           // 节点一重来就收回上一轮的单位：TestGrantor_FormerRunKeepsItsUnitsForAMoment
 	bugGrowBeforeShrink bug = "grow_before_shrink" // 别人的份额还没有缩，就先增：TestGrantor_ShrinksSharesBeforeItGrowsOthers
 	bugRatesStartFull   bug = "rates_start_full"   // 新任期的速率池从满的开始：TestGrantor_NewTermStartsItsRatesEmpty

@@ -94,7 +94,7 @@ func NewGrantor(cfg GrantorConfig) *Grantor {
 	}
 	for _, row := range cfg.Members {
 		m := g.add(row.Node)
-		m.epoch, m.durable, m.cleared = row.Epoch, !row.Clear, row.Clear
+		m.epoch, m.instance, m.durable, m.cleared = row.Epoch, row.Instance, !row.Clear, row.Clear
 		m.heardAt = cfg.Now.Add(-row.SilentFor)
 		m.lostAt, m.recorded = m.heardAt, m.heardAt
 		m.share.version, m.share.acked = row.ShareVersion, row.ShareVersion
@@ -221,10 +221,14 @@ func (g *Grantor) emit(e GrantorEffect) { g.effects = append(g.effects, e) }
 
 func (g *Grantor) add(name string) *member {
 	m := newMember(name)
-	g.members[name] = m
+	g.insert(m)
+	return m
+}
+
+func (g *Grantor) insert(m *member) {
+	g.members[m.name] = m
 	g.order = append(g.order, m)
 	slices.SortFunc(g.order, func(a, b *member) int { return strings.Compare(a.name, b.name) })
-	return m
 }
 
 func (g *Grantor) remove(m *member) {
@@ -270,7 +274,7 @@ func (g *Grantor) advance(now Time) {
 		return
 	}
 	g.exorcise(now)
-	if g.learning && g.spec != nil && (now >= g.learnUntil || g.accounted()) {
+	if g.learning && g.spec != nil && (now >= g.learnUntil || g.accounted() && !g.hearing()) {
 		g.endLearning(now)
 	}
 	for _, m := range slices.Clone(g.order) {

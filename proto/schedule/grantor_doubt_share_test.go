@@ -19,7 +19,7 @@ func TestGrantor_ReplacesAShareItDoesNotKnow(t *testing.T) {
 	for name, stored := range map[string]uint64{"newer": 5, "of a later term": 7<<32 | 3} {
 		r := newLeaderRig(t, rigSpec(1, 20, time.Minute), GrantorConfig{Term: 9, Members: []Member{
 			{Node: "a", Epoch: 1, ShareVersion: 1, Shares: []Units{{rigPool, 10}}},
-			{Node: "b", Epoch: 1, ShareVersion: 1, Shares: []Units{{rigPool, 10}}}}})
+			{Node: "b", Instance: "b", Epoch: 1, ShareVersion: 1, Shares: []Units{{rigPool, 10}}}}})
 		a, b := r.boot("a", 1, rigShare(stored, 20)), r.boot("b", 1, rigShare(1, 10))
 		r.connect(a)
 		if got := r.g.members["a"].share.bound(rigPool); a.last.GetVersion() == stored || got != 10 {
@@ -37,7 +37,7 @@ func TestGrantor_ReplacesAShareItDoesNotKnow(t *testing.T) {
 // 它若此刻失联，替它留的是整个限额。
 func TestGrantor_TakesAnUnknownShareForTheWholeLimitUntilItIsReplaced(t *testing.T) {
 	r := newLeaderRig(t, rigSpec(1, 20, time.Minute), GrantorConfig{Term: 9, Members: []Member{
-		{Node: "b", Epoch: 1, ShareVersion: 1, Shares: []Units{{rigPool, 10}}}}})
+		{Node: "b", Instance: "b", Epoch: 1, ShareVersion: 1, Shares: []Units{{rigPool, 10}}}}})
 	b := r.boot("b", 1, rigShare(1, 10))
 	r.connect(b)
 	a := r.boot("a", 1, rigShare(5, 20))
@@ -70,8 +70,8 @@ func TestGrantor_TheNextLeaderKnowsAShareThatOnlyShrank(t *testing.T) {
 // TestGrantor_HoldsBackWholeLimitsForAShareThatCannotBeRead 成员表里读不出来的份额当作整个限额；它报到就换掉。
 func TestGrantor_HoldsBackWholeLimitsForAShareThatCannotBeRead(t *testing.T) {
 	r := newLeaderRig(t, rigSpec(1, 20, time.Minute), GrantorConfig{Term: 9, Members: []Member{
-		{Node: "a", Epoch: 1, Clear: true, ShareVersion: 5, UnknownShares: true},
-		{Node: "b", Epoch: 1, ShareVersion: 1, Shares: []Units{{rigPool, 10}}}}})
+		{Node: "a", Instance: "a", Epoch: 1, Clear: true, ShareVersion: 5, UnknownShares: true},
+		{Node: "b", Instance: "b", Epoch: 1, ShareVersion: 1, Shares: []Units{{rigPool, 10}}}}})
 	b := r.boot("b", 1, rigShare(1, 10))
 	r.connect(b)
 	permits := r.askFor(b, 1, time.Minute)

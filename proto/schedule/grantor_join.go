@@ -1,6 +1,8 @@
 package schedule
 
 import (
+	"fmt"
+	"slices"
 	"time"
 
 	admissionv1 "github.com/vega-gateway/vega/proto/gen/go/vega/admission/v1"
@@ -47,8 +49,7 @@ func (g *Grantor) open(now Time, conn uint64, r *admissionv1.AdmitRequest) *memb
 	}
 	m := g.members[r.GetNodeId()]
 	if m == nil {
-		m = g.add(r.GetNodeId())
-		m.epoch, m.cleared = r.GetEpoch(), true
+		m = g.meet(r)
 	}
 	switch {
 	case r.GetEpoch() < m.epoch:
@@ -60,7 +61,7 @@ func (g *Grantor) open(now Time, conn uint64, r *admissionv1.AdmitRequest) *memb
 		g.drop(now, m, "replaced by a newer stream")
 	}
 	if r.GetEpoch() != m.epoch {
-		g.rebirth(now, m, r.GetEpoch())
+		m = g.succeed(now, m, r)
 	}
 	m.conn, m.stream, m.echo, m.heardAt = conn, r.GetStream(), 0, now
 	m.joined, m.muted = false, false
@@ -71,7 +72,42 @@ func (g *Grantor) open(now Time, conn uint64, r *admissionv1.AdmitRequest) *memb
 	return m
 }
 
-// rebirth 节点重新运行了：上一轮的许可再占一会儿就放。
+// meet 认下一个从没有听说过的节点。
+func (g *Grantor) meet(r *admissionv1.AdmitRequest) *member {
+	m := g.add(r.GetNodeId())
+	m.epoch, m.instance, m.cleared = r.GetEpoch(), r.GetHello().GetInstance(), true
+	return m
+}
+
+// succeed 是同一个名字的后一次运行来了。目录独占着，所以同一个目录上的前一次一定已经结束；
+// 换了目录（挪了机器、名字撞了、盘丢了）就说不清，前一次可能还在别处跑着，也还会用它那一份份额。
+func (g *Grantor) succeed(now Time, m *member, r *admissionv1.AdmitRequest) *member {
+	if i := r.GetHello().GetInstance(); i != "" && i == m.instance || broken(bugInstanceIgnored) {
+		g.rebirth(now, m, r.GetEpoch())
+		return m
+	}
+	g.displace(now, m)
+	return g.meet(r)
+}
+
+// displace 让一个说不清结束没有的前一次运行改名留在成员表里，从此照失联的节点算：隔离许可，留着份额。
+// 节点名里没有 @，撞不上；新任授予者读到的也是它。
+func (g *Grantor) displace(now Time, m *member) {
+	current, issued := m.share.current, m.share.issued
+	g.remove(m)
+	m.name = fmt.Sprintf("%s@%d", m.name, m.epoch)
+	if again := g.members[m.name]; again != nil { // 上一任写下了它，没来得及改写原来那一行
+		g.bury(now, again)
+	}
+	g.insert(m)
+	g.reshare(m, current, issued)
+	if m.seen && !m.lost {
+		g.lose(now, m)
+	}
+	g.save([]Member{g.row(now, m)}, nil)
+}
+
+// rebirth 节点在原来的目录上重新运行了：上一轮的许可再占一会儿就放。
 func (g *Grantor) rebirth(now Time, m *member, epoch uint64) {
 	old := map[Pool]int64{}
 	for p, n := range m.held {
@@ -95,8 +131,12 @@ func (g *Grantor) rebirth(now Time, m *member, epoch uint64) {
 // join 以节点自己报的为准重新记账：流里没有到的授予由此收回，没有到的归还由此入账。
 func (g *Grantor) join(now Time, m *member, r *admissionv1.AdmitRequest) {
 	first := !m.seen
+	m.telling, m.untold = true, m.untold || first
 	h := r.GetHello()
 	m.version = h.GetVersion()
+	if m.instance != h.GetInstance() { // 那一行是不记这个编号的时候写的
+		m.instance, m.durable = h.GetInstance(), false
+	}
 	held, owed := map[Pool]int64{}, map[Pool]int64{}
 	for _, a := range h.GetHoldings() {
 		if p := poolOf(a.GetPool()); a.GetUnits() == 0 {
@@ -115,7 +155,6 @@ func (g *Grantor) join(now Time, m *member, r *admissionv1.AdmitRequest) {
 		}
 	}
 	m.owed = owed
-	g.count(now, m, r.GetServed(), first)
 	g.withdraw(now, m)
 	back := m.lost
 	m.seen, m.lost, m.cleared = true, false, false
@@ -125,17 +164,40 @@ func (g *Grantor) join(now Time, m *member, r *admissionv1.AdmitRequest) {
 	m.demand, m.keep = nil, map[Pool]int64{}
 	g.shareJoined(now, m, r.GetShareVersion())
 	g.replan(now)
-	if m.durable && now.Sub(m.recorded) < RecordWithin {
-		g.welcome(now, m)
-		return
+	if m.recording = false; !m.onRecord(now) {
+		g.record(now, m)
 	}
-	stream, asked := m.stream, now
-	g.save([]Member{g.row(now, m)}, func(now Time) {
-		m.durable, m.recorded = true, max(m.recorded, asked)
-		if m.conn != 0 && m.stream == stream && !m.joined {
-			g.welcome(now, m)
+}
+
+// record 写下它此刻还听得见，写好了、报到也说完了就欢迎它。
+func (g *Grantor) record(now Time, m *member) {
+	stream := m.stream
+	m.recording = true
+	g.save([]Member{g.row(now, m)}, func(then Time) {
+		m.durable, m.recorded = true, max(m.recorded, now)
+		if m.stream != stream {
+			return
+		}
+		if m.recording = false; m.conn != 0 && !m.joined && !m.telling {
+			g.welcome(then, m)
 		}
 	})
+}
+
+// told 报到说完了：在等的都在手里，从此照次序授予；先到的那几帧若先进了队，后到的就吃亏。
+func (g *Grantor) told(now Time, m *member) {
+	m.telling, m.untold = false, false
+	switch {
+	case m.onRecord(now):
+		g.welcome(now, m)
+	case !m.recording:
+		g.record(now, m)
+	}
+}
+
+// hearing 说有没有节点正报到到一半：学习等它说完，否则先说完的先得。
+func (g *Grantor) hearing() bool {
+	return slices.ContainsFunc(g.order, func(m *member) bool { return m.conn != 0 && m.telling })
 }
 
 // rebook 把一个节点持有的改成 held，连同替它留的一起换掉。
@@ -194,8 +256,8 @@ func (g *Grantor) read(now Time, m *member, r *admissionv1.AdmitRequest) {
 	}
 	if r.GetHello() == nil {
 		g.settle(now, m, r.GetSettled(), false)
-		g.count(now, m, r.GetServed(), false)
 	}
+	g.count(now, m, r.GetServed())
 	for _, id := range r.GetCancels() {
 		if w := m.waiters[id]; w != nil {
 			g.core.Remove(now, w)
@@ -224,6 +286,9 @@ func (g *Grantor) read(now Time, m *member, r *admissionv1.AdmitRequest) {
 		}
 		g.keeps(now, m)
 		g.levels(now, m)
+	}
+	if m.telling && !r.GetMore() {
+		g.told(now, m)
 	}
 	if r.GetBye() {
 		g.part(now, m)
@@ -260,14 +325,14 @@ func (g *Grantor) settle(now Time, m *member, list []*admissionv1.Settled, basel
 	}
 }
 
-// count 收下服务的累计值。
-func (g *Grantor) count(now Time, m *member, list []*admissionv1.Served, baseline bool) {
+// count 收下服务的累计值；报到里头一回听说的只记起点。
+func (g *Grantor) count(now Time, m *member, list []*admissionv1.Served) {
 	for _, s := range list {
 		k := servedKey{s.GetServer(), s.GetApp(), Class(s.GetClass())}
-		old := m.served[k]
+		old, known := m.served[k]
 		next := servedSeen{s.GetCost(), s.GetRequests(), time.Duration(s.GetBusyUs()) * time.Microsecond}
 		m.served[k] = next
-		if baseline {
+		if m.untold && !known {
 			continue
 		}
 		g.core.Charge(now, k.server, k.app, k.class, max(s.GetWeight(), 1), next.cost-old.cost)

@@ -86,7 +86,7 @@ func (d *desk) join(name string, epoch uint64, holdings ...Units) *peer {
 	d.conns++
 	p.conn, p.seq, p.got = d.conns, 0, nil
 	p.stream++
-	f := &admissionv1.AdmitRequest{Hello: &admissionv1.Hello{}, ShareVersion: p.shareVersion}
+	f := &admissionv1.AdmitRequest{Hello: &admissionv1.Hello{Instance: p.name}, ShareVersion: p.shareVersion}
 	for _, u := range holdings {
 		f.Hello.Holdings = append(f.Hello.Holdings, &admissionv1.Amount{Pool: poolMessage(u.Pool), Units: u.N})
 	}

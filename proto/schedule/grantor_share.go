@@ -145,7 +145,7 @@ func (g *Grantor) sorted(m map[Pool]int64) []Units {
 
 // row 是一个节点在成员表里该有的一行。
 func (g *Grantor) row(now Time, m *member) Member {
-	return Member{Node: m.name, Epoch: m.epoch, Clear: m.cleared, SilentFor: max(now.Sub(m.heardAt), 0), ShareVersion: m.share.version, Shares: g.sorted(m.share.pools())}
+	return Member{Node: m.name, Epoch: m.epoch, Instance: m.instance, Clear: m.cleared, SilentFor: max(now.Sub(m.heardAt), 0), ShareVersion: m.share.version, Shares: g.sorted(m.share.pools())}
 }
 
 func (g *Grantor) sendShares(list []*member) {

@@ -23,17 +23,24 @@ const (
 	unitLife   = time.Second
 	returnAge  = 800 * time.Millisecond
 	peakWindow = 2 * time.Second
+
+	// frameItems 是一帧里 served 的条数、waiters 连同其候选的个数的上限：名字再长也只有几 MB，控制面与一路的代理都收得下。
+	frameItems = 4096
+	// tellAhead 是一次说不完的，至多有几帧还没有被确认就接着发。
+	tellAhead = 8
 	// demandGap 是心跳之外说想留多少的最短间隔。
 	demandGap = 50 * time.Millisecond
 )
 
 // HolderConfig 除 Version 与 Stored 外都要给。
 type HolderConfig struct {
-	Node    string
-	Epoch   uint64 // 同一节点名的后一次运行必须更大
-	Version string
-	Now     Time
-	Stored  *admissionv1.Share // 盘上的安全份额；nil 即从没有过
+	Node  string
+	Epoch uint64 // 同一节点名的后一次运行必须更大
+	// Instance 是独占着的数据目录的编号：后一次运行给出同一个，即前一次一定已经结束。没有独占目录的给一个不重的。
+	Instance string
+	Version  string
+	Now      Time
+	Stored   *admissionv1.Share // 盘上的安全份额；nil 即从没有过
 }
 
 // Holder 是节点这一边：手上有多少许可、谁在等、控制面不在时怎么办。宿主只管钟、锁与收发。
@@ -66,6 +73,8 @@ type Holder struct {
 	inbox     link[*admissionv1.AdmitResponse] // 收下的
 	connected bool                             // 流开着，Hello 已发
 	welcomed  bool
+	telling   bool // 报到还没有说完
+	items     int  // 一帧里至多几件，见 frameItems；试验里更小
 	term      uint64
 	stream    uint64
 	pending   *admissionv1.AdmitRequest // 正在攒的一帧
@@ -81,13 +90,14 @@ type Holder struct {
 	leaseEnd Time
 	safe     bool
 	growBase Time // 从它起数到可以用足份额
-	oldBase  Time // 这次报到之前的 growBase：对面说自己不是授予者时还原
-	cutAt    Time // 流断的时刻，0 即没断过
+	oldBase  Time // 这次报到之前的 growBase：没有人为它记账时还原
+	cutAt    Time // 与授予者断开的时刻；从没有被认过即启动的时刻
 	rateAt   Time // 至早何时可以用速率份额：到那时授予者一定已经让出来了
 	alone    bool // 正用着速率份额；报到期间停手（Cap.Held），见 connect
 	share    *admissionv1.Share
 	shares   map[Pool]shareUnits
 	stored   uint64 // 已落盘的份额版本
+	parting  bool   // 要走了：盘上的份额抹去之前不道别，此后给的份额也不要
 
 	wake    Time // advance 下一次有事做的时刻
 	effects []HolderEffect
@@ -99,7 +109,7 @@ func NewHolder(cfg HolderConfig) *Holder {
 	h := &Holder{
 		cfg: cfg, core: NewCore(), stocks: map[Pool]*stock{}, rates: map[Pool]*rate{}, served: map[servedKey]*served{},
 		waiters: map[uint64]*Waiter{}, levels: map[Pool]levelSeen{}, renewed: renewals{}, servers: map[string]*ServerSpec{}, apps: map[string]*AppSpec{}, spec: &Spec{},
-		safe: true, leaseEnd: cfg.Now, growBase: cfg.Now, shares: map[Pool]shareUnits{}, cutAt: cfg.Now, rateAt: cfg.Now.Add(noticed),
+		items: frameItems, safe: true, leaseEnd: cfg.Now, growBase: cfg.Now, shares: map[Pool]shareUnits{}, cutAt: cfg.Now, rateAt: cfg.Now.Add(noticed),
 	}
 	if cfg.Stored != nil {
 		h.stored = cfg.Stored.GetVersion()
@@ -147,8 +157,11 @@ type Connected struct{}
 // Received 是授予者的一帧。
 type Received struct{ Response *admissionv1.AdmitResponse }
 
-// Broken 说流断了。
-type Broken struct{}
+// Broken 说流断了。Unbooked 说确知没有人为这次报到记账：对面以一个状态回绝了它。说不清的为假。
+type Broken struct{ Unbooked bool }
+
+// UnbookedTrailer 是控制面回绝一条流时留在 gRPC trailer 里的名字：Hello 没有交给授予者，没有人为它记账。
+const UnbookedTrailer = "vega-unbooked"
 
 // Stored 说这一版份额已经落盘。
 type Stored struct{ Version uint64 }
@@ -156,7 +169,8 @@ type Stored struct{ Version uint64 }
 // Ticked 说到了 Next 的时刻。
 type Ticked struct{}
 
-// Parting 说节点要走了，手上的都做完了。
+// Parting 说节点要走了，手上的都做完了。道别使份额归公，所以先有一次 Store 空的份额（版本 0），落了盘才发告别；
+// 没有流就什么也不做：无人可说，份额还是它的。
 type Parting struct{}
 
 func (Started) holderEvent()      {}
@@ -227,7 +241,7 @@ func (h *Holder) Step(now Time, e HolderEvent) []HolderEffect {
 	case Received:
 		h.receive(now, e.Response)
 	case Broken:
-		h.disconnect(now)
+		h.disconnect(now, !e.Unbooked)
 	case Stored:
 		h.shareStored(e.Version)
 	case Parting:

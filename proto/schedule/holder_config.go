@@ -107,6 +107,10 @@ func (h *Holder) adoptShare(s *admissionv1.Share) {
 
 // shareStored 说份额已经落盘，可以告诉授予者了。
 func (h *Holder) shareStored(version uint64) {
+	if h.parting {
+		h.bye(version)
+		return
+	}
 	h.stored = max(h.stored, version)
 	if h.connected {
 		h.frame().ShareVersion = h.stored
@@ -273,12 +277,12 @@ func (h *Holder) Entered(w *Waiter) int64 { return w.held.entered }
 // noShareAfter 是断开多久之后，手上没有份额的请求不再等授予者回来。
 const noShareAfter = 3 * time.Second
 
-// NoShare 说控制面不在，而这个节点在这个 server 或 app 上一个单位也用不了。
+// NoShare 说没有授予者，而这个节点在这个 server 或 app 上一个单位也用不了。连着而没有被认不算有：那也许只是别的副本在说不是它。
 func (h *Holder) NoShare(now Time, server, app string) bool {
 	if h.wake != 0 && now >= h.wake {
 		h.advance(now)
 	}
-	if !h.safe || h.connected || now < h.cutAt.Add(noShareAfter) {
+	if !h.safe || h.welcomed || now < h.cutAt.Add(noShareAfter) {
 		return false
 	}
 	for _, s := range [2]*stock{h.serverStock(server), h.appStock(app)} {

@@ -14,9 +14,9 @@ func (h *Holder) frame() *admissionv1.AdmitRequest {
 	return h.pending
 }
 
-// connect 报到：手上的一切，在等的一切。
+// connect 报到：手上的一切，然后是服务过的与在等的，一帧装不下的由 flush 接着说。
 func (h *Holder) connect(now Time) {
-	h.disconnect(now)
+	h.disconnect(now, true)
 	h.stream++
 	h.wire.reset()
 	h.inbox.reset()
@@ -29,7 +29,7 @@ func (h *Holder) connect(now Time) {
 		h.growBase = now
 		h.holdRates(now)
 	}
-	hello := &admissionv1.Hello{Version: h.cfg.Version}
+	hello := &admissionv1.Hello{Version: h.cfg.Version, Instance: h.cfg.Instance}
 	for _, s := range h.order {
 		s.keep = 0
 		if s.held > 0 {
@@ -55,40 +55,51 @@ func (h *Holder) connect(now Time) {
 	f.Hello, f.ShareVersion = hello, h.stored
 	f.Demands, f.Busy = h.demands(true), h.busy()
 	f.Pauses = pauseMessages(now, h.core)
-	h.askAll(now)
+	h.telling = true
+	h.refresh()
 	h.rest()
 }
 
-// askAll 把在等的都递出去，按 id 升序。
-func (h *Holder) askAll(now Time) {
+// refresh 使在等的都重新递一遍，先到的在前。
+func (h *Holder) refresh() {
 	h.fresh = h.fresh[:0]
 	for _, w := range h.waiters {
 		h.fresh = append(h.fresh, w)
 	}
 	sortWaiters(h.fresh)
-	h.askFresh(now)
 }
 
+// askFresh 把一帧装得下的递出去；余下的仍在 fresh 里，次序不变。
 func (h *Holder) askFresh(now Time) {
-	for _, w := range h.fresh {
-		if h.waiters[w.ID] == w && !w.held.asked {
+	n := 0
+	for room := h.items; n < len(h.fresh) && room > 0; n++ {
+		if w := h.fresh[n]; h.waiters[w.ID] == w && !w.held.asked {
 			h.ask(now, w)
+			room -= 1 + len(w.Candidates)
 		}
 	}
-	clear(h.fresh)
-	h.fresh = h.fresh[:0]
+	left := copy(h.fresh, h.fresh[n:])
+	clear(h.fresh[left:])
+	h.fresh = h.fresh[:left]
 }
 
-// disconnect 说流不在了：手上的留着自己用，租期照走。
-func (h *Holder) disconnect(now Time) { h.cut(now, false) }
-
-// cut 是 disconnect；unheard 说对面不是授予者，没有人收下报到。
-func (h *Holder) cut(now Time, unheard bool) {
+// disconnect 说流不在了：手上的留着自己用，租期照走。booked 为假即确知没有人为这次报到记账，如同没有报过；
+// 说不清的当作记了，而且直到此刻都听得见我们。
+func (h *Holder) disconnect(now Time, booked bool) {
 	if !h.connected {
 		return
 	}
+	unheard := !booked && !h.welcomed
+	switch {
+	case unheard:
+		h.growBase = h.oldBase
+	case h.safe:
+		h.growBase = now
+	}
+	if h.welcomed { // 没有被认的流什么也不是：一再被指路的节点早就没有授予者了
+		h.cutAt = now
+	}
 	h.connected, h.welcomed, h.pending = false, false, nil
-	h.cutAt = now
 	if unheard {
 		h.holdRates(now)
 	} else {
@@ -103,7 +114,7 @@ func (h *Holder) cut(now Time, unheard bool) {
 
 func (h *Holder) hangup(now Time) {
 	if h.connected {
-		h.disconnect(now)
+		h.disconnect(now, true)
 		h.emit(HolderEffect{Kind: Hangup})
 	}
 }
@@ -114,8 +125,7 @@ func (h *Holder) receive(now Time, r *admissionv1.AdmitResponse) {
 		return
 	}
 	if n := r.GetNotLeader(); n != nil {
-		h.growBase = h.oldBase // 没有人为这次报到记账
-		h.cut(now, true)
+		h.disconnect(now, false)
 		h.emit(HolderEffect{Kind: Redirect, Leader: n.GetLeaderAddr(), Wait: time.Duration(n.GetRetryAfterUs()) * time.Microsecond})
 		return
 	}
@@ -248,7 +258,7 @@ func (h *Holder) take(now Time, r *admissionv1.AdmitResponse) {
 	for _, l := range r.GetLevels() {
 		h.levels[poolOf(l.GetPool())] = levelSeen{at: now, remaining: l.GetRemaining(), full: time.Duration(l.GetFullUs()) * time.Microsecond}
 	}
-	if s := r.GetShare(); s != nil {
+	if s := r.GetShare(); s != nil && !h.parting {
 		h.adoptShare(s)
 		h.emit(HolderEffect{Kind: Store, Share: s})
 	}
@@ -313,6 +323,11 @@ func (h *Holder) flush(now Time) {
 	case beat || h.ackDue != 0 && now >= h.ackDue:
 		h.send(now, &admissionv1.AdmitRequest{})
 	}
+	for (h.telling || len(h.fresh) > 0) && len(h.wire.unacked) < tellAhead { // 对面收下一帧，才再说一帧
+		h.frame()
+		h.askFresh(now)
+		h.post(now)
+	}
 	if !h.wire.overdue(now, func(f *admissionv1.AdmitRequest) { h.emit(HolderEffect{Kind: Send, Request: f}) }) {
 		h.hangup(now)
 	}
@@ -328,13 +343,20 @@ func (h *Holder) post(now Time) {
 			f.Settled = append(f.Settled, &admissionv1.Settled{Pool: poolMessage(r.pool), Reserved: r.settled.reserved, Used: r.settled.used})
 		}
 	}
+	untold := false
 	for _, v := range h.serves {
+		if v.dirty && len(f.Served) == h.items {
+			untold = true
+			break
+		}
 		if v.dirty {
 			v.dirty = false
 			f.Served = append(f.Served, &admissionv1.Served{Server: v.key.server, App: v.key.app, Class: int32(v.key.class), Weight: v.weight,
 				Cost: v.cost, Requests: v.requests, BusyUs: v.busy.Microseconds()})
 		}
 	}
+	h.telling = h.telling && (untold || len(h.fresh) > 0)
+	f.More = h.telling
 	f.Seq = h.wire.push(now, f)
 	h.send(now, f)
 }
@@ -346,7 +368,23 @@ func (h *Holder) send(now Time, f *admissionv1.AdmitRequest) {
 	h.emit(HolderEffect{Kind: Send, Request: f})
 }
 
+// part 先抹去盘上的份额：告别一到，别的节点就会分走它，而下一次启动若捡起旧的，同一份就有两个人用。
 func (h *Holder) part() {
+	if !h.connected || h.parting {
+		return
+	}
+	h.parting = true
+	none := &admissionv1.Share{}
+	h.adoptShare(none)
+	h.emit(HolderEffect{Kind: Store, Share: none})
+}
+
+// bye 在抹去了份额之后道别；先前的份额此刻才落盘的不算（授予者给的版本从不为 0）。
+func (h *Holder) bye(version uint64) {
+	if version != 0 {
+		return
+	}
+	h.stored = 0
 	if h.connected {
 		h.frame().Bye = true
 	}

@@ -251,7 +251,10 @@ func TestHolder_SharesPausesAndSaysGoodbye(t *testing.T) {
 	if x.alive(2 * time.Second); !x.can("a") {
 		t.Fatal("still paused")
 	}
-	if x.do(Parting{}); !x.last().GetBye() {
+	if x.do(Parting{}); x.last().GetBye() {
+		t.Fatal("says goodbye while its share is still on the disk")
+	}
+	if x.do(Stored{}); !x.last().GetBye() {
 		t.Fatal("leaves without a word")
 	}
 	x.do(Broken{})

@@ -120,7 +120,7 @@ func (r *leaderRig) do(n *rigNode, e HolderEvent) {
 
 // boot 起一个节点，不连。
 func (r *leaderRig) boot(name string, epoch uint64, stored *admissionv1.Share) *rigNode {
-	n := &rigNode{name: name, last: stored, h: NewHolder(HolderConfig{Node: name, Epoch: epoch, Version: "test", Now: r.now, Stored: stored})}
+	n := &rigNode{name: name, last: stored, h: NewHolder(HolderConfig{Node: name, Epoch: epoch, Instance: name, Version: "test", Now: r.now, Stored: stored})}
 	r.nodes[name] = n
 	r.do(n, Configured{r.spec})
 	return n

@@ -10,6 +10,8 @@ import (
 type Member struct {
 	Node  string
 	Epoch uint64
+	// Instance 是它的数据目录的编号，见 Hello；空即不知道。
+	Instance string
 	// Clear 说它一定没有许可在手，只有份额。
 	Clear bool
 	// SilentFor 是记下的最后一次听见它到现在，以数据库的钟算；它真正最后说话至多再晚 unrecorded。
@@ -23,9 +25,11 @@ type Member struct {
 
 // member 是授予者眼里的一个节点。
 type member struct {
-	name    string
-	epoch   uint64
-	version string
+	name  string
+	epoch uint64
+	// instance 是这一次运行独占着的数据目录的编号。
+	instance string
+	version  string
 	// revision 是它在用的配置；见 Grantor.settling。
 	revision uint64
 
@@ -38,11 +42,14 @@ type member struct {
 	echo    int64 // 收到过的最大 sent_us
 	heardAt Time  // 收到它的时刻；本任期里还没有报到的是从前最后听见它的时刻
 	// recorded 是成员表里它最后一次听得见的时刻。
-	recorded Time
+	recorded  Time
+	recording bool // 正等成员表写好
 
 	durable bool // 成员表里有它，且不是 Clear
 	seen    bool // 本任期里报到过
 	joined  bool // 报到入了账，可以授予
+	telling bool // 连着，报到还没有说完
+	untold  bool // 本任期里还没有把报到说完过一次：没有听说过的累计值只是起点
 	muted   bool // 有一阵没有声音：不授予，也不回收
 	lost    bool // 租期过了
 	lostAt  Time // 租期结束的时刻
@@ -93,8 +100,11 @@ func newMember(name string) *member {
 func (m *member) clearRun() {
 	m.held, m.reserve, m.owed = map[Pool]int64{}, map[Pool]int64{}, map[Pool]int64{}
 	m.settled, m.served = map[Pool]settledSeen{}, map[servedKey]servedSeen{}
-	m.keep, m.busy, m.demand = map[Pool]int64{}, map[Pool]int64{}, nil
+	m.keep, m.busy, m.demand, m.untold = map[Pool]int64{}, map[Pool]int64{}, nil, false
 }
+
+// onRecord 说成员表里有它，而且记得够新：可以欢迎。
+func (m *member) onRecord(now Time) bool { return m.durable && now.Sub(m.recorded) < RecordWithin }
 
 // hold 给在途池里它持有的加上 n；到零即没有这一项，清点才看得出它空了。
 func (m *member) hold(p Pool, n int64) {

@@ -41,6 +41,7 @@ type simReplica struct {
 	cut     [2]bool // 与所有节点的两个方向
 	island  int     // 只与这个节点不通；-1 即没有
 	noDB    bool
+	refuses bool // 开得了流，随即以一个状态回绝
 
 	g        *Grantor
 	cfg      *simConfig
@@ -337,6 +338,11 @@ func (r *simReplica) notLeader() *admissionv1.AdmitResponse {
 
 // heard 是节点的一帧到了。
 func (r *simReplica) heard(c *simConn, f *admissionv1.AdmitRequest) {
+	if r.refuses {
+		r.forget(c)
+		r.w.shut(c, true)
+		return
+	}
 	if r.g == nil {
 		r.w.sendDown(c, r.notLeader())
 		r.forget(c)

@@ -1,6 +1,9 @@
 package schedule
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // planFaults 定下这一次有哪些故障、在何时。
 func (w *simWorld) planFaults() {
@@ -82,7 +85,11 @@ func (w *simWorld) killNode(n *simNode) {
 	}
 	w.meter.disturb("kill")
 	w.hits.kills++
-	n.kill()
+	if w.plan.moves {
+		n.lost()
+	} else {
+		n.kill()
+	}
 	w.after(w.span(100*simMs, 20*simSec), n.boot)
 }
 
@@ -156,7 +163,7 @@ func (w *simWorld) parting(n *simNode, inc int) {
 			w.after(w.between(50*simMs, simSec), func() {
 				if n.inc == inc && n.alive {
 					n.kill()
-					w.after(w.span(100*simMs, 5*simSec), n.boot)
+					w.at(max(w.now+w.span(100*simMs, 5*simSec), w.nightfall()), n.boot)
 				}
 			})
 		})
@@ -225,6 +232,20 @@ func (w *simWorld) publish() {
 			r.fetch(w.between(simMs, top))
 		}
 	}
+}
+
+// forgetMoved 是运维说被接替的前几次运行不会回来了：否则它们的份额还要占上一个小时。
+func (w *simWorld) forgetMoved() {
+	r := w.leader()
+	if r == nil || w.failure != "" {
+		return
+	}
+	for _, m := range slices.Clone(r.g.order) {
+		if strings.Contains(m.name, "@") {
+			r.step(Forgotten{m.name})
+		}
+	}
+	w.until(w.now + 3*simSec)
 }
 
 // heal 是负载停下的时刻：不再有新故障，从前的一律痊愈。

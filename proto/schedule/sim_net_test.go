@@ -129,10 +129,13 @@ func (w *simWorld) closeUp(c *simConn) {
 }
 
 // closeDown 是副本关了它那一端。
-func (w *simWorld) closeDown(c *simConn) {
+func (w *simWorld) closeDown(c *simConn) { w.shut(c, false) }
+
+// shut 同上；unbooked 说是以一个状态回绝的。
+func (w *simWorld) shut(c *simConn, unbooked bool) {
 	c.down = false
 	w.tell(c, false, func() {
-		c.n.do(c.ninc, func() { c.n.broken(c) })
+		c.n.do(c.ninc, func() { c.n.broken(c, unbooked) })
 	})
 }
 

@@ -1,6 +1,7 @@
 package schedule
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -45,15 +46,16 @@ type simNode struct {
 
 // simDisk 活得比进程久。
 type simDisk struct {
-	share *admissionv1.Share
-	cfg   *simConfig
+	instance string
+	share    *admissionv1.Share
+	cfg      *simConfig
 	// writes 是还没落定的写：进程死时可能落定也可能没有。
 	writes []*admissionv1.Share
 }
 
 func newSimNode(w *simWorld, i int) *simNode {
 	n := &simNode{w: w, i: i, name: simNode_(i), clock: w.clock()}
-	n.disk.cfg = w.configs[0]
+	n.disk.cfg, n.disk.instance = w.configs[0], n.name
 	return n
 }
 
@@ -75,7 +77,8 @@ func (n *simNode) boot() {
 	n.cfg = n.disk.cfg
 	n.w.limitsChanged()
 	n.w.tracef("%s boots (run %d) config %d share v%d", n.name, n.inc, n.cfg.spec.Revision, n.disk.share.GetVersion())
-	n.h = NewHolder(HolderConfig{Node: n.name, Epoch: uint64(n.inc), Version: "sim", Now: n.now(), Stored: n.disk.share})
+	n.h = NewHolder(HolderConfig{Node: n.name, Epoch: uint64(n.inc), Instance: n.disk.instance, Version: "sim", Now: n.now(), Stored: n.disk.share})
+	n.h.items = n.w.plan.items
 	n.step(Configured{n.cfg.spec})
 	n.dial("", n.w.between(0, 50*simMs))
 	n.fetch(n.w.between(0, simSec))
@@ -97,6 +100,18 @@ func (n *simNode) kill() {
 	for _, c := range n.calls { // 内核关掉连接，上游迟早停下
 		n.w.truth.vanish(c, n.w.between(0, simSec))
 	}
+	n.gone()
+}
+
+// lost 是这台机器从别处都看不见了，它的调用还在跑；同名的一个在别的机器上从空的盘起来。
+func (n *simNode) lost() {
+	n.w.tracef("%s lost with %d calls, to be born elsewhere", n.name, len(n.calls))
+	n.gone()
+	n.disk = simDisk{instance: fmt.Sprintf("%s-%d", n.name, n.inc), cfg: n.disk.cfg}
+}
+
+// gone 是进程从此不再出声；没有落定的写可能落定也可能没有。
+func (n *simNode) gone() {
 	for range n.disk.writes {
 		if n.w.chance(0.5) {
 			n.disk.share, n.disk.writes = n.disk.writes[0], n.disk.writes[1:]
@@ -195,14 +210,14 @@ func (n *simNode) step(e HolderEvent) {
 }
 
 // broken 是对面关了流。
-func (n *simNode) broken(c *simConn) {
+func (n *simNode) broken(c *simConn, unbooked bool) {
 	if n.conn != c {
 		return
 	}
 	n.conn = nil
 	c.up = false
 	n.w.tracef("%s#%d broken", n.name, c.id)
-	n.step(Broken{})
+	n.step(Broken{Unbooked: unbooked})
 	n.dial("", n.backoff())
 }
 

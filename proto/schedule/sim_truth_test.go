@@ -352,7 +352,7 @@ func (n *simNode) serve(c *simCall) {
 		})
 	} else {
 		n.w.after(total, func() {
-			if n.frozen || !n.alive { // 切断它的进程动不了：当作上游自己也在这时停下
+			if n.frozen || !n.alive || n.inc != inc { // 切断它的进程动不了：当作上游自己也在这时停下
 				n.w.truth.end(c)
 			}
 			n.do(inc, func() { n.abort(c) })

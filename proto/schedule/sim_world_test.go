@@ -43,6 +43,9 @@ type simPlan struct {
 	servers int
 	apps    int
 	calm    bool // 无故障无丢包：看基准
+	dark    simDark
+	moves   bool // 被杀的节点都在别的机器上从空的盘起来，原来的调用照旧跑着
+	items   int  // 一帧里至多几件：小得使报到要说许多帧，或如出厂
 }
 
 // simConfig 是一版配置，按下标查限额。
@@ -62,9 +65,13 @@ func simReplica_(i int) string { return fmt.Sprintf("cp%d", i) }
 
 func newSimWorld(seed uint64) *simWorld {
 	w := &simWorld{seed: seed, rng: rand.New(rand.NewPCG(seed, 0x5eed))}
-	w.plan = simPlan{length: 60 * simSec, servers: 3 + w.pick(2), apps: 4 + w.pick(3), calm: seed%10 == 0}
+	w.plan = simPlan{length: 60 * simSec, servers: 3 + w.pick(2), apps: 4 + w.pick(3), calm: seed%10 == 0,
+		moves: seed%5 == 3, items: []int{frameItems, 1, 3, frameItems}[seed%4]}
 	if seed%8 == 7 {
 		w.plan.length = 100 * simSec
+	}
+	if seed%16 == 5 {
+		w.plan.dark, w.plan.calm, w.plan.length = simDark(1+seed/16%3), true, 120*simSec
 	}
 	if !w.plan.calm {
 		w.plan.faults = 1 + w.pick(8)
@@ -93,11 +100,13 @@ func (w *simWorld) run() {
 	}
 	w.load.start()
 	w.planFaults()
+	w.planDark()
 	w.after(simSec, w.meter.sample)
 	w.at(w.plan.length, w.heal)
 	w.until(w.plan.length)
 	// 队里等的至多 30 s，调用至多 Total，失联的还要隔离一个 Total；之后一切归零。
 	w.until(w.plan.length + 32*simSec + 2*w.longest() + 12*simSec)
+	w.forgetMoved()
 	w.checkEmpty()
 	w.probe()
 }

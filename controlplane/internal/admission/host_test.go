@@ -15,6 +15,7 @@ import (
 	"github.com/vega-gateway/vega/controlplane/internal/admission"
 	"github.com/vega-gateway/vega/controlplane/internal/postgres/pgtest"
 	admissionv1 "github.com/vega-gateway/vega/proto/gen/go/vega/admission/v1"
+	"github.com/vega-gateway/vega/proto/schedule"
 )
 
 func lead(t *testing.T, r *replica) {
@@ -342,6 +343,9 @@ func TestAdmit_EndsABadStreamWithInvalidArgument(t *testing.T) {
 		}
 		if _, err := n.ended(); status.Code(err) != want {
 			t.Errorf("%s: ended with %v, want %v", name, err, want)
+		}
+		if marked := len(n.stream.Trailer().Get(schedule.UnbookedTrailer)) > 0; marked != (second == nil) {
+			t.Errorf("%s: says that nothing is booked: %v", name, marked)
 		}
 	}
 	hello := func() *admissionv1.AdmitRequest { return &admissionv1.AdmitRequest{Hello: &admissionv1.Hello{}} }

@@ -9,8 +9,10 @@ import (
 
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
 
 	admissionv1 "github.com/vega-gateway/vega/proto/gen/go/vega/admission/v1"
+	"github.com/vega-gateway/vega/proto/schedule"
 	"github.com/vega-gateway/vega/proto/vegaerr"
 )
 
@@ -53,6 +55,7 @@ func (s *Service) Admit(stream admitStream) error {
 	in := receive(ctx, stream)
 	hello, err := s.awaitHello(ctx, in)
 	if err != nil {
+		stream.SetTrailer(metadata.Pairs(schedule.UnbookedTrailer, "1")) // 节点由此知道份额的期限不必从头数
 		return vegaerr.GRPC(err)
 	}
 	r := s.host.current()

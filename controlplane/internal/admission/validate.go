@@ -50,6 +50,7 @@ func checkBody(req *admissionv1.AdmitRequest) error {
 	b := &check{}
 	b.number("sent_us", req.GetSentUs(), maxMicros)
 	b.name("version", req.GetHello().GetVersion(), maxVersion)
+	b.name("hello.instance", req.GetHello().GetInstance(), maxVersion)
 	b.amounts("hello.holdings", req.GetHello().GetHoldings())
 	b.amounts("claims", req.GetClaims())
 	b.amounts("returns", req.GetReturns())

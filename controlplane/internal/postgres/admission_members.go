@@ -29,7 +29,7 @@ func (a *Admission) LoadMembers(ctx context.Context) ([]schedule.Member, error) 
 	members := make([]schedule.Member, len(rows))
 	for i, row := range rows {
 		members[i] = schedule.Member{
-			Node: row.NodeID, Epoch: uint64(row.Epoch), Clear: row.Clear, ShareVersion: uint64(row.ShareVersion),
+			Node: row.NodeID, Epoch: uint64(row.Epoch), Instance: row.Instance, Clear: row.Clear, ShareVersion: uint64(row.ShareVersion),
 			SilentFor: max(time.Duration(row.SilentUs)*time.Microsecond, 0), // 数据库的钟可能往回拨过
 		}
 		members[i].Shares, members[i].UnknownShares = sharesOf(row.Shares)
@@ -47,6 +47,7 @@ func (a *Admission) SaveMembers(ctx context.Context, t admission.Title, members 
 		}
 		p.NodeIds = append(p.NodeIds, m.Node)
 		p.Epochs = append(p.Epochs, int64(m.Epoch))
+		p.Instances = append(p.Instances, m.Instance)
 		p.Clear = append(p.Clear, m.Clear)
 		p.ShareVersions = append(p.ShareVersions, int64(m.ShareVersion))
 		p.Shares = append(p.Shares, text)

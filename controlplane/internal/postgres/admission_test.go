@@ -157,7 +157,7 @@ func TestSeat_OfManyWhoGrabAtOnceExactlyOneGetsIt(t *testing.T) {
 }
 
 func member(node string, epoch uint64) schedule.Member {
-	return schedule.Member{Node: node, Epoch: epoch, ShareVersion: 1<<63 + 5, SilentFor: 3 * time.Second, Shares: []schedule.Units{
+	return schedule.Member{Node: node, Epoch: epoch, Instance: "of-" + node, ShareVersion: 1<<63 + 5, SilentFor: 3 * time.Second, Shares: []schedule.Units{
 		{Pool: schedule.Pool{Server: "gpu-1", Kind: schedule.InFlight}, N: 4}, {Pool: schedule.Pool{App: "团队", Kind: schedule.Tokens}, N: 1 << 40}}}
 }
 
@@ -177,7 +177,7 @@ func TestMembers_ComeBackAsSavedWithTheirSilence(t *testing.T) {
 	}
 	got[0].SilentFor, got[1].SilentFor = 3*time.Second, 0
 	for i := range got {
-		if got[i].Node != saved[i].Node || got[i].Epoch != saved[i].Epoch || got[i].Clear != saved[i].Clear ||
+		if got[i].Node != saved[i].Node || got[i].Epoch != saved[i].Epoch || got[i].Instance != saved[i].Instance || got[i].Clear != saved[i].Clear ||
 			got[i].ShareVersion != saved[i].ShareVersion || !slices.Equal(got[i].Shares, saved[i].Shares) {
 			t.Errorf("saved %+v\ngot   %+v", saved[i], got[i])
 		}
@@ -339,5 +339,23 @@ func TestForgetNode_OfAConnectedNodeMarksNothing(t *testing.T) {
 	}
 	if got, err := a.TouchMembers(t.Context(), title, []string{}); err != nil || len(got.Forgotten) != 0 {
 		t.Fatalf("%+v %v", got, err)
+	}
+}
+
+func TestForgetNode_AlsoForgetsTheRunsItReplacedElsewhere(t *testing.T) {
+	a, s := testAdmission(t)
+	title := acquire(t, a, "one", seatTTL, 1)
+	if held, err := a.SaveMembers(t.Context(), title, []schedule.Member{member("n1", 3), member("n1@1", 1), member("n1@2", 2), member("n10", 1)}); err != nil || !held {
+		t.Fatalf("%v %v", held, err)
+	}
+	gone := push.Report{Node: push.Node{ID: "n1", Epoch: 3, ConnectedAt: time.Now()}, Session: 1}
+	if _, err := s.SaveNodes(t.Context(), "r", []push.Report{gone}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.ForgetNode(t.Context(), "n1"); err != nil {
+		t.Fatal(err)
+	}
+	if got, _, err := a.TouchMembers(t.Context(), title, []string{}); err != nil || !slices.Equal(got, []string{"n1", "n1@1", "n1@2"}) {
+		t.Fatalf("to forget: %v %v", got, err)
 	}
 }

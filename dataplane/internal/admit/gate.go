@@ -22,6 +22,7 @@ import (
 type Config struct {
 	Node      string   // 节点名
 	Epoch     uint64   // 这一次运行的编号，同一节点名的后一次更大
+	Instance  string   // 独占着的数据目录的编号；没有独占目录的每次运行给一个不重的
 	Version   string   // 程序版本，供展示
 	Addresses []string // 控制面的地址，先连哪一个无所谓；空即没有控制面
 
@@ -112,7 +113,7 @@ func New(cfg Config, deps Deps) (*Gate, error) {
 		link:  link{wake: make(chan struct{}, 1)},
 		saves: make(chan *admissionv1.Share, 1),
 	}
-	g.holder = schedule.NewHolder(schedule.HolderConfig{Node: cfg.Node, Epoch: cfg.Epoch, Version: cfg.Version, Now: g.clock(), Stored: deps.Stored})
+	g.holder = schedule.NewHolder(schedule.HolderConfig{Node: cfg.Node, Epoch: cfg.Epoch, Instance: cfg.Instance, Version: cfg.Version, Now: g.clock(), Stored: deps.Stored})
 	g.judge = g.verdict
 	g.timer = stopped(g.tick)
 	g.looker = stopped(g.look)

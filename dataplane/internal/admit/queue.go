@@ -45,7 +45,7 @@ func (g *Gate) wait(ctx context.Context, ask *Ask, p *Permit, w *waiter) error {
 		select {
 		case <-w.wake:
 		case <-ctx.Done():
-			return vegaerr.Wrap(ctx.Err(), vegaerr.Canceled, "", "the client went away while waiting")
+			return errGone(ctx)
 		case <-events:
 			ask.Waiting(g.place(w))
 			continue
@@ -54,6 +54,9 @@ func (g *Gate) wait(ctx context.Context, ask *Ask, p *Permit, w *waiter) error {
 		why, look = g.outcomeOf(w, p)
 		switch why {
 		case granted:
+			if ctx.Err() != nil { // 两个都好了时 select 随便挑：先走的不要了，depart 还掉
+				return errGone(ctx)
+			}
 			return g.take(ask, p, w)
 		case refused:
 			return g.errRefused(w.refusal)
@@ -64,6 +67,10 @@ func (g *Gate) wait(ctx context.Context, ask *Ask, p *Permit, w *waiter) error {
 			return g.errExpired(w.refusal)
 		}
 	}
+}
+
+func errGone(ctx context.Context) error {
+	return vegaerr.Wrap(ctx.Err(), vegaerr.Canceled, "", "the client went away while waiting")
 }
 
 // join 站进每个候选 server 的队；不必等的当场返回错误。

@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"go.uber.org/zap"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 
 	"github.com/vega-gateway/vega/dataplane/internal/backoff"
 	"github.com/vega-gateway/vega/proto/schedule"
@@ -64,8 +62,8 @@ func (g *Gate) departing() bool {
 	return g.link.parting
 }
 
-// Depart 说这个节点要走了，手上什么也没有；等到授予者收下，至多等到 ctx 结束。此后不再有流。
-// 还有没还的许可（含善后的）就等它们；等不到即不说，授予者照失联的节点隔离它们。
+// Depart 说这个节点要走了，手上什么也没有；等到授予者收下，至多等到 ctx 结束。此后不再有新的流。
+// 还有没还的许可（含善后的）就等它们；等不到即不说，授予者照失联的节点隔离它们。盘上的份额先抹去才道别，抹不去也不说：份额替它留着。
 func (g *Gate) Depart(ctx context.Context) {
 	for !g.empty() {
 		if sleep(ctx, 5*time.Millisecond); ctx.Err() != nil {
@@ -92,7 +90,7 @@ func (g *Gate) empty() bool {
 	return true
 }
 
-// sayBye 排进告别；没有流时返回 nil。
+// sayBye 开始道别；没有流时返回 nil。
 func (g *Gate) sayBye() <-chan struct{} {
 	g.lock()
 	defer g.mu.Unlock()
@@ -121,9 +119,7 @@ func (g *Gate) endOf(addr string, err error) ending {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	l := &g.link
-	code := status.Code(err)
-	e := ending{welcomed: l.welcomed, redirected: err == errRedirect, leader: l.leader, wait: l.wait, //nolint:errorlint // 就是这个值
-		unserved: code == codes.Unimplemented || code == codes.Unauthenticated || code == codes.PermissionDenied}
+	e := ending{welcomed: l.welcomed, redirected: err == errRedirect, leader: l.leader, wait: l.wait, unserved: unserved(err)} //nolint:errorlint // 就是这个值
 	if e.leader != "" {
 		e.leader = reachable(e.leader, addr)
 	}

@@ -5,10 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
 	"go.uber.org/zap"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	admissionv1 "github.com/vega-gateway/vega/proto/gen/go/vega/admission/v1"
 	"github.com/vega-gateway/vega/proto/schedule"
@@ -20,7 +23,7 @@ const sendTimeout = 5 * time.Second
 type admitStream = admissionv1.AdmissionService_AdmitClient
 
 // session 是到 addr 的一条流从打开到断开；返回断开的原因。
-func (g *Gate) session(ctx context.Context, addr string) error {
+func (g *Gate) session(ctx context.Context, addr string) (err error) {
 	conn, err := g.deps.Dial(addr)
 	if err != nil {
 		return fmt.Errorf("dial %s: %w", addr, err)
@@ -35,7 +38,7 @@ func (g *Gate) session(ctx context.Context, addr string) error {
 	if !g.connected(cut) {
 		return errDeparting
 	}
-	defer g.broken()
+	defer func() { g.broken(unbooked(stream, err)) }()
 	var sender sync.WaitGroup
 	sender.Go(func() { g.send(ctx, stream, cut) })
 	defer sender.Wait()
@@ -69,11 +72,25 @@ func (g *Gate) connected(cut context.CancelCauseFunc) bool {
 	return true
 }
 
-func (g *Gate) broken() {
+func (g *Gate) broken(unbooked bool) {
 	g.lock()
 	defer g.mu.Unlock()
 	g.link.closed()
-	g.step(schedule.Broken{})
+	g.step(schedule.Broken{Unbooked: unbooked})
+}
+
+// unbooked 说流是不是被回绝的：没有人为我们的报到记账。断线、我们自己断的、没有记号的状态都说不清。
+func unbooked(stream admitStream, err error) bool {
+	if _, said := status.FromError(err); !said {
+		return false
+	}
+	return unserved(err) || len(stream.Trailer().Get(schedule.UnbookedTrailer)) > 0
+}
+
+// unserved 说对面不懂准入，或不认我们；这些状态都在报到之前给出。
+func unserved(err error) bool {
+	code := status.Code(err)
+	return code == codes.Unimplemented || code == codes.Unauthenticated || code == codes.PermissionDenied
 }
 
 func (g *Gate) received(addr string, m *admissionv1.AdmitResponse) {
@@ -86,7 +103,7 @@ func (g *Gate) received(addr string, m *admissionv1.AdmitResponse) {
 	g.step(schedule.Received{Response: m})
 }
 
-// send 依次发出排着的帧，直到流断；要走时发完最后一帧即说不再发。
+// send 依次发出排着的帧，直到流断；发完告别即说不再发。
 func (g *Gate) send(ctx context.Context, stream admitStream, cut context.CancelCauseFunc) {
 	guard := stopped(func() { cut(errSilent) })
 	defer guard.Stop()
@@ -116,7 +133,7 @@ func (g *Gate) outgoing() (frames []*admissionv1.AdmitRequest, last bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	frames, g.link.out = g.link.out, nil
-	return frames, g.link.parting
+	return frames, slices.ContainsFunc(frames, (*admissionv1.AdmitRequest).GetBye)
 }
 
 // quiet 说断开的缘由不值得当作毛病。

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -17,20 +18,25 @@ const byeTimeout = time.Second
 
 func (a *App) newGate(control *controlplane, version string, reg prometheus.Registerer) (*admit.Gate, error) {
 	stored, save := a.keptShare()
-	return admit.New(admit.Config{Node: a.node, Epoch: a.epoch, Version: version, Addresses: control.addrs},
+	return admit.New(admit.Config{Node: a.node, Epoch: a.epoch, Instance: instanceID(a.dataDir.path, a.log), Version: version, Addresses: control.addrs},
 		admit.Deps{Dial: control.dialOne, Stored: stored, Save: save, Log: a.log, Registerer: reg})
 }
 
-// keptShare 读出盘上的安全份额，给出存它的办法。目录写不进而盘上又没有旧的一份时只留在内存里（nil）：
-// 有旧的就不行，下一次启动会捡起它，而那时别的节点已经分走了。
+var errNotHeld = errors.New("the data directory is not held by this process")
+
+// keptShare 读出盘上的安全份额，给出存它的办法。没有独占目录就不用盘上的：别的进程也许正用着它；
+// 新的只留在内存里（nil），除非盘上有旧的一份：下一次启动会捡起它，而那时别的节点已经分走了，所以一律存不下。
 func (a *App) keptShare() (*admissionv1.Share, func(*admissionv1.Share) error) {
 	file := share.New(a.cfg.DataDir, a.node)
+	if a.dataDir.path == "" {
+		if file.Exists() {
+			return nil, func(*admissionv1.Share) error { return errNotHeld }
+		}
+		return nil, nil
+	}
 	stored, err := file.Load()
 	if err != nil {
 		a.log.Warn("stored share is unusable, starting without one", zap.Error(err))
-	}
-	if a.dataDir.path == "" && !file.Exists() {
-		return stored, nil
 	}
 	return stored, file.Save
 }

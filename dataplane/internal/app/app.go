@@ -91,7 +91,7 @@ func Start(ctx context.Context, cfg Config, version string, log *zap.Logger) (_ 
 		return nil, err
 	}
 	a.onClose(a.dataDir.close)
-	a.node, a.epoch = nodeID(cfg, log), nextEpoch(a.dataDir.path, log)
+	a.node, a.epoch = nodeID(cfg, a.dataDir.path, log), nextEpoch(a.dataDir.path, log)
 
 	registry := ops.NewRegistry()
 	a.holder, a.router = state.New(), route.New(route.Config{}, route.Deps{})

@@ -86,18 +86,21 @@ func TestPlaintext_OnlyOnLoopbackOrWhenSaidAndNeverWithCertificates(t *testing.T
 
 func TestNodeID_IsKeptAndReplacedOnlyWhenUnreadable(t *testing.T) {
 	dir, log := t.TempDir(), zap.NewNop()
-	first := nodeID(Config{DataDir: dir}, log)
-	if !nodeName.MatchString(first) || nodeID(Config{DataDir: dir}, log) != first {
+	first := nodeID(Config{DataDir: dir}, dir, log)
+	if !nodeName.MatchString(first) || nodeID(Config{DataDir: dir}, dir, log) != first {
 		t.Errorf("%q is not kept", first)
 	}
-	if got := nodeID(Config{DataDir: dir, NodeID: "given"}, log); got != "given" {
+	if got := nodeID(Config{DataDir: dir, NodeID: "given"}, dir, log); got != "given" {
 		t.Errorf("got %q", got)
 	}
 	if err := os.WriteFile(filepath.Join(dir, nodeFile), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if again := nodeID(Config{DataDir: dir}, log); again == first || nodeID(Config{DataDir: dir}, log) != again {
+	if again := nodeID(Config{DataDir: dir}, dir, log); again == first || nodeID(Config{DataDir: dir}, dir, log) != again {
 		t.Errorf("%q after the file was emptied", again)
+	}
+	if got := nodeID(Config{DataDir: dir}, "", log); got == nodeID(Config{DataDir: dir}, dir, log) || !nodeName.MatchString(got) {
+		t.Errorf("%q comes from a directory that is not held", got)
 	}
 	if files, _ := os.ReadDir(dir); len(files) != 1 {
 		t.Errorf("left behind: %v", files)

@@ -58,15 +58,43 @@ func TestKeptShare_NeverConfirmsWhatADamagedOrReadOnlyDirectoryWouldForget(t *te
 		t.Fatal(err)
 	}
 	a := &App{node: "node-1", log: zap.NewNop(), cfg: Config{DataDir: dir}}
-	if stored, save := a.keptShare(); !proto.Equal(stored, saved) || save == nil {
-		t.Errorf("an unwritable directory with an old share: %v, save %t", stored, save != nil)
+	stored, save := a.keptShare()
+	if stored != nil || save == nil {
+		t.Fatalf("a directory that is not held, with an old share: %v, save %t", stored, save != nil)
 	}
-	a.dataDir.path, a.node = dir, "node-2"
+	if err := save(&admissionv1.Share{Version: 8}); err == nil {
+		t.Error("wrote to a directory that is not held")
+	}
+	if kept, err := file.Load(); err != nil || !proto.Equal(kept, saved) {
+		t.Errorf("on disk now: %v %v", kept, err)
+	}
+	a.dataDir.path = dir
+	if stored, save := a.keptShare(); !proto.Equal(stored, saved) || save == nil {
+		t.Errorf("the share in the directory it holds: %v, save %t", stored, save != nil)
+	}
+	a.node = "node-2"
 	if stored, save := a.keptShare(); stored != nil || save == nil {
 		t.Errorf("another node's share: %v, save %t", stored, save != nil)
 	}
 	a.cfg.DataDir, a.dataDir.path = filepath.Join(dir, "share", "below-a-file"), ""
 	if stored, save := a.keptShare(); stored != nil || save != nil {
 		t.Errorf("no directory at all: %v, save %t", stored, save != nil)
+	}
+}
+
+func TestInstanceID_IsTheDirectorysOwn(t *testing.T) {
+	dir, log := t.TempDir(), zap.NewNop()
+	first := instanceID(dir, log)
+	if len(first) < 20 || instanceID(dir, log) != first {
+		t.Errorf("%q is not kept", first)
+	}
+	if nowhere := instanceID("", log); instanceID(t.TempDir(), log) == first || nowhere == first || instanceID("", log) == nowhere {
+		t.Error("two directories share it")
+	}
+	if err := os.WriteFile(filepath.Join(dir, instanceFile), []byte("torn"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if again := instanceID(dir, log); again == first || instanceID(dir, log) != again {
+		t.Errorf("%q after the file was damaged", again)
 	}
 }

@@ -21,19 +21,22 @@ var notNameByte = regexp.MustCompile(`[^a-z0-9.-]+`)
 
 const nodeFile = "node-id"
 
-// nodeID 给出稳定的节点名：设置里的，否则数据目录里上次的，否则主机名加随机数并记下来。
-// 记不下来时名字仍可用，只是下次会变。
-func nodeID(cfg Config, log *zap.Logger) string {
+// nodeID 给出稳定的节点名：设置里的，否则独占着的数据目录 dir 里上次的，否则主机名加随机数并记下来。
+// dir 为空（没有独占）或记不下来时名字仍可用，只是下次会变：不是独占的目录里的名字，别的进程也许正用着。
+func nodeID(cfg Config, dir string, log *zap.Logger) string {
 	if cfg.NodeID != "" {
 		return cfg.NodeID
 	}
-	if b, err := os.ReadFile(filepath.Join(cfg.DataDir, nodeFile)); err == nil {
-		if id := strings.TrimSpace(string(b)); nodeName.MatchString(id) {
-			return id
+	id := newNodeID()
+	if dir == "" {
+		return id
+	}
+	if b, err := os.ReadFile(filepath.Join(dir, nodeFile)); err == nil {
+		if kept := strings.TrimSpace(string(b)); nodeName.MatchString(kept) {
+			return kept
 		}
 	}
-	id := newNodeID()
-	if err := keepFile(cfg.DataDir, nodeFile, id+"\n"); err != nil {
+	if err := keepFile(dir, nodeFile, id+"\n"); err != nil {
 		log.Warn("node id cannot be kept and will change with the next start", zap.Error(err))
 	}
 	return id
@@ -48,6 +51,26 @@ func newNodeID() string {
 	var b [4]byte
 	rand.Read(b[:]) // 从不返回错误
 	return host[:min(len(host), 100)] + "-" + hex.EncodeToString(b[:])
+}
+
+const instanceFile = "instance"
+
+// instanceID 给出独占着的数据目录 dir 的编号，头一次随机造一个记下来。后一次运行给出同一个，控制面才敢认定前一次已经结束；
+// 没有独占（dir 为空）或记不下的每次都不同。
+func instanceID(dir string, log *zap.Logger) string {
+	id := rand.Text()
+	if dir == "" {
+		return id
+	}
+	if b, err := os.ReadFile(filepath.Join(dir, instanceFile)); err == nil {
+		if kept := strings.TrimSpace(string(b)); len(kept) == len(id) {
+			return kept
+		}
+	}
+	if err := keepFile(dir, instanceFile, id+"\n"); err != nil {
+		log.Warn("instance id cannot be kept: after a crash the next start waits for its slots as if elsewhere", zap.Error(err))
+	}
+	return id
 }
 
 const epochFile = "epoch"

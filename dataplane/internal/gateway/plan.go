@@ -92,7 +92,7 @@ func (x *exchange) admit(w wish, p patience) error {
 	if x.position == 0 {
 		x.position = x.permit.Position
 	}
-	if err == nil && x.gone { // 最后一行排队消息没有写出去，许可却同时到了
+	if err == nil && x.clientGone() { // 走的同时许可到了；收完为止的 server 不听客户端的取消，所以只能在去之前看
 		x.permit.Settle(schedule.Cost{}, true)
 		x.leave()
 		return vegaerr.New(vegaerr.Canceled, "", "the client went away while waiting")

@@ -36,16 +36,16 @@ WITH reign AS MATERIALIZED (
     WHERE name = @name AND holder = @holder AND term = @term
     FOR SHARE
 ), saved AS (
-    INSERT INTO admission_members AS m (node_id, epoch, clear, share_version, shares, seen_at)
-    SELECT r.node_id, r.epoch, r.clear, r.share_version, r.shares, clock_timestamp() - r.silent_us * interval '1 microsecond'
+    INSERT INTO admission_members AS m (node_id, epoch, instance, clear, share_version, shares, seen_at)
+    SELECT r.node_id, r.epoch, r.instance, r.clear, r.share_version, r.shares, clock_timestamp() - r.silent_us * interval '1 microsecond'
     FROM reign, (
         SELECT
-            unnest(@node_ids::text[]) AS node_id, unnest(@epochs::bigint[]) AS epoch, unnest(@clear::boolean[]) AS clear,
+            unnest(@node_ids::text[]) AS node_id, unnest(@epochs::bigint[]) AS epoch, unnest(@instances::text[]) AS instance, unnest(@clear::boolean[]) AS clear,
             unnest(@share_versions::bigint[]) AS share_version, unnest(@shares::jsonb[]) AS shares,
             unnest(@silent_us::bigint[]) AS silent_us
     ) AS r
     ON CONFLICT (node_id) DO UPDATE SET
-        epoch = EXCLUDED.epoch, clear = EXCLUDED.clear, share_version = EXCLUDED.share_version,
+        epoch = EXCLUDED.epoch, instance = EXCLUDED.instance, clear = EXCLUDED.clear, share_version = EXCLUDED.share_version,
         shares = EXCLUDED.shares, seen_at = EXCLUDED.seen_at,
         forgotten = m.forgotten AND m.epoch = EXCLUDED.epoch
 )
@@ -79,7 +79,7 @@ SELECT
 
 -- name: ListAdmissionMembers :many
 SELECT
-    node_id, epoch, clear, share_version, shares,
+    node_id, epoch, instance, clear, share_version, shares,
     (extract(epoch FROM clock_timestamp() - seen_at) * 1000000)::bigint AS silent_us
 FROM admission_members
 ORDER BY node_id;

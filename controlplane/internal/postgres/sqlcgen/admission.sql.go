@@ -80,7 +80,7 @@ func (q *Queries) DeleteAdmissionMembers(ctx context.Context, arg DeleteAdmissio
 
 const listAdmissionMembers = `-- name: ListAdmissionMembers :many
 SELECT
-    node_id, epoch, clear, share_version, shares,
+    node_id, epoch, instance, clear, share_version, shares,
     (extract(epoch FROM clock_timestamp() - seen_at) * 1000000)::bigint AS silent_us
 FROM admission_members
 ORDER BY node_id
@@ -89,6 +89,7 @@ ORDER BY node_id
 type ListAdmissionMembersRow struct {
 	NodeID       string
 	Epoch        int64
+	Instance     string
 	Clear        bool
 	ShareVersion int64
 	Shares       []byte
@@ -107,6 +108,7 @@ func (q *Queries) ListAdmissionMembers(ctx context.Context) ([]ListAdmissionMemb
 		if err := rows.Scan(
 			&i.NodeID,
 			&i.Epoch,
+			&i.Instance,
 			&i.Clear,
 			&i.ShareVersion,
 			&i.Shares,
@@ -197,16 +199,16 @@ WITH reign AS MATERIALIZED (
     WHERE name = $1 AND holder = $2 AND term = $3
     FOR SHARE
 ), saved AS (
-    INSERT INTO admission_members AS m (node_id, epoch, clear, share_version, shares, seen_at)
-    SELECT r.node_id, r.epoch, r.clear, r.share_version, r.shares, clock_timestamp() - r.silent_us * interval '1 microsecond'
+    INSERT INTO admission_members AS m (node_id, epoch, instance, clear, share_version, shares, seen_at)
+    SELECT r.node_id, r.epoch, r.instance, r.clear, r.share_version, r.shares, clock_timestamp() - r.silent_us * interval '1 microsecond'
     FROM reign, (
         SELECT
-            unnest($4::text[]) AS node_id, unnest($5::bigint[]) AS epoch, unnest($6::boolean[]) AS clear,
-            unnest($7::bigint[]) AS share_version, unnest($8::jsonb[]) AS shares,
-            unnest($9::bigint[]) AS silent_us
+            unnest($4::text[]) AS node_id, unnest($5::bigint[]) AS epoch, unnest($6::text[]) AS instance, unnest($7::boolean[]) AS clear,
+            unnest($8::bigint[]) AS share_version, unnest($9::jsonb[]) AS shares,
+            unnest($10::bigint[]) AS silent_us
     ) AS r
     ON CONFLICT (node_id) DO UPDATE SET
-        epoch = EXCLUDED.epoch, clear = EXCLUDED.clear, share_version = EXCLUDED.share_version,
+        epoch = EXCLUDED.epoch, instance = EXCLUDED.instance, clear = EXCLUDED.clear, share_version = EXCLUDED.share_version,
         shares = EXCLUDED.shares, seen_at = EXCLUDED.seen_at,
         forgotten = m.forgotten AND m.epoch = EXCLUDED.epoch
 )
@@ -219,6 +221,7 @@ type SaveAdmissionMembersParams struct {
 	Term          int64
 	NodeIds       []string
 	Epochs        []int64
+	Instances     []string
 	Clear         []bool
 	ShareVersions []int64
 	Shares        [][]byte
@@ -234,6 +237,7 @@ func (q *Queries) SaveAdmissionMembers(ctx context.Context, arg SaveAdmissionMem
 		arg.Term,
 		arg.NodeIds,
 		arg.Epochs,
+		arg.Instances,
 		arg.Clear,
 		arg.ShareVersions,
 		arg.Shares,

@@ -24,6 +24,7 @@ type AdmissionMember struct {
 	Shares       []byte
 	SeenAt       time.Time
 	Forgotten    bool
+	Instance     string
 }
 
 type ConfigHead struct {

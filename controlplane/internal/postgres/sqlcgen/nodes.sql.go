@@ -16,12 +16,12 @@ WITH gone AS (
     WHERE id = $1 AND NOT (connected AND last_seen >= now() - interval '10 seconds')
     RETURNING id
 ), marked AS (
-    UPDATE admission_members SET forgotten = true FROM gone WHERE node_id = gone.id
+    UPDATE admission_members SET forgotten = true FROM gone WHERE node_id = gone.id OR starts_with(node_id, gone.id || '@')
 )
 SELECT count(*)::bigint AS forgotten FROM gone
 `
 
-// 准入的成员同时做上记号：它占着的份额由当任的授予者收回，那一行也由它删去。
+// 准入的成员同时做上记号：它占着的份额由当任的授予者收回，那一行也由它删去。在别的目录上被接替的前几次运行（名@epoch）也一样。
 func (q *Queries) ForgetNode(ctx context.Context, id string) (int64, error) {
 	row := q.db.QueryRow(ctx, forgetNode, id)
 	var forgotten int64

@@ -116,7 +116,9 @@ type AdmitRequest struct {
 	// bye 说节点要走了，手上什么也没有。
 	Bye bool `protobuf:"varint,19,opt,name=bye,proto3" json:"bye,omitempty"`
 	// busy 是各 server 与 app 在途的请求数（不论有没有限额），供运维看；变了才带，整份替换从前的。
-	Busy          *Busy `protobuf:"bytes,20,opt,name=busy,proto3" json:"busy,omitempty"`
+	Busy *Busy `protobuf:"bytes,20,opt,name=busy,proto3" json:"busy,omitempty"`
+	// more 说报到还没有说完：其后的帧接着说 served 与 waiters，直到第一个不带 more 的。在此之前授予者不授予它。
+	More          bool `protobuf:"varint,50,opt,name=more,proto3" json:"more,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -289,6 +291,13 @@ func (x *AdmitRequest) GetBusy() *Busy {
 		return x.Busy
 	}
 	return nil
+}
+
+func (x *AdmitRequest) GetMore() bool {
+	if x != nil {
+		return x.More
+	}
+	return false
 }
 
 // AdmitResponse 是授予者的一帧。
@@ -608,12 +617,14 @@ func (x *Amount) GetLimit() int64 {
 	return 0
 }
 
-// Hello 报出手上的一切；授予者据此对账。累计值随同一帧的 settled 与 served 给出，新授予者以它们为起点。
+// Hello 报出手上的一切；授予者据此对账。累计值由同一帧的 settled、这一帧与 more 的各帧的 served 给出，新授予者以它们为起点。
 type Hello struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Version string                 `protobuf:"bytes,1,opt,name=version,proto3" json:"version,omitempty"`
 	// holdings 是各在途池里持有的（闲置、在途、善后）与各 token 池里预留未结的。
-	Holdings      []*Amount `protobuf:"bytes,2,rep,name=holdings,proto3" json:"holdings,omitempty"`
+	Holdings []*Amount `protobuf:"bytes,2,rep,name=holdings,proto3" json:"holdings,omitempty"`
+	// instance 是节点独占着的数据目录的随机编号；没有独占目录的每次运行都不同。换了编号的后一次运行说明不了前一次已经结束。
+	Instance      string `protobuf:"bytes,50,opt,name=instance,proto3" json:"instance,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -660,6 +671,13 @@ func (x *Hello) GetHoldings() []*Amount {
 		return x.Holdings
 	}
 	return nil
+}
+
+func (x *Hello) GetInstance() string {
+	if x != nil {
+		return x.Instance
+	}
+	return ""
 }
 
 // Settled 是一个 token 池里本 epoch 至今结清的：预留了多少，实际用了多少。
@@ -1912,7 +1930,7 @@ var File_vega_admission_v1_admission_proto protoreflect.FileDescriptor
 
 const file_vega_admission_v1_admission_proto_rawDesc = "" +
 	"\n" +
-	"!vega/admission/v1/admission.proto\x12\x11vega.admission.v1\"\xe2\x05\n" +
+	"!vega/admission/v1/admission.proto\x12\x11vega.admission.v1\"\xf6\x05\n" +
 	"\fAdmitRequest\x12\x17\n" +
 	"\anode_id\x18\x01 \x01(\tR\x06nodeId\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x06R\x05epoch\x12\x12\n" +
@@ -1934,7 +1952,8 @@ const file_vega_admission_v1_admission_proto_rawDesc = "" +
 	"\x06pauses\x18\x11 \x03(\v2\x18.vega.admission.v1.PauseR\x06pauses\x12#\n" +
 	"\rshare_version\x18\x12 \x01(\x04R\fshareVersion\x12\x10\n" +
 	"\x03bye\x18\x13 \x01(\bR\x03bye\x12+\n" +
-	"\x04busy\x18\x14 \x01(\v2\x17.vega.admission.v1.BusyR\x04busy\"\x97\x05\n" +
+	"\x04busy\x18\x14 \x01(\v2\x17.vega.admission.v1.BusyR\x04busy\x12\x12\n" +
+	"\x04more\x182 \x01(\bR\x04more\"\x97\x05\n" +
 	"\rAdmitResponse\x12\x12\n" +
 	"\x04term\x18\x01 \x01(\x04R\x04term\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x06R\x05epoch\x12\x16\n" +
@@ -1965,10 +1984,11 @@ const file_vega_admission_v1_admission_proto_rawDesc = "" +
 	"\x05units\x18\x02 \x01(\x03R\x05units\x12\x1d\n" +
 	"\n" +
 	"granted_us\x18\x03 \x01(\x03R\tgrantedUs\x12\x14\n" +
-	"\x05limit\x18\x04 \x01(\x03R\x05limit\"X\n" +
+	"\x05limit\x18\x04 \x01(\x03R\x05limit\"t\n" +
 	"\x05Hello\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x125\n" +
-	"\bholdings\x18\x02 \x03(\v2\x19.vega.admission.v1.AmountR\bholdings\"f\n" +
+	"\bholdings\x18\x02 \x03(\v2\x19.vega.admission.v1.AmountR\bholdings\x12\x1a\n" +
+	"\binstance\x182 \x01(\tR\binstance\"f\n" +
 	"\aSettled\x12+\n" +
 	"\x04pool\x18\x01 \x01(\v2\x17.vega.admission.v1.PoolR\x04pool\x12\x1a\n" +
 	"\breserved\x18\x02 \x01(\x03R\breserved\x12\x12\n" +
