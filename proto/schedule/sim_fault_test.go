@@ -90,7 +90,11 @@ func (w *simWorld) killNode(n *simNode) {
 	} else {
 		n.kill()
 	}
-	w.after(w.span(100*simMs, 20*simSec), n.boot)
+	away := w.span(100*simMs, 20*simSec)
+	if away > 6*simSec { // 久到隔离也过了
+		away *= 6
+	}
+	w.after(away, n.boot)
 }
 
 func (w *simWorld) strikeLeader() {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -110,6 +111,16 @@ func TestApp_IsReadyWhoeverLeadsAdmission(t *testing.T) {
 	if _, err := conn.ExecContext(t.Context(), "INSERT INTO admission_leader VALUES ('admission', 'a ghost', 3, clock_timestamp() + interval '1 hour', '127.0.0.1:1')"); err != nil {
 		t.Fatal(err)
 	}
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	wg.Go(func() { // 它一直续着：站着不动的那一行会被接过去
+		for ctx.Err() == nil {
+			_, _ = conn.ExecContext(ctx, "UPDATE admission_leader SET expires_at = expires_at + interval '1 ms'")
+			time.Sleep(200 * time.Millisecond)
+		}
+	})
 	p := launch(t, replicaOn(t, url)) // launch 等 /readyz
 	code, body := p.admin(http.MethodGet, "/queues", "")
 	if code != http.StatusServiceUnavailable || !strings.Contains(body, `"code":"unavailable"`) {
