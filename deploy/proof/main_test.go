@@ -5,6 +5,7 @@ package proof
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -21,6 +22,10 @@ func TestMain(m *testing.M) {
 	if err == nil {
 		bin = dir
 		err = stack.Build(filepath.Join("..", ".."), dir, false)
+	}
+	if err == nil {
+		// 并行的那几个多半在等时间过去，不在用 CPU：不必按核数排队。命令行上的 -parallel 在 m.Run 里才读，仍然算数。
+		err = flag.Set("test.parallel", "5")
 	}
 	code := 1
 	if err != nil {

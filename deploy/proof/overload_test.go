@@ -14,8 +14,8 @@ import (
 
 // TestOverload 先量一个限额为 160 的 server 独自能做多少，再以两倍于此的负荷打它：做成的不少于独自时的 98 %，
 // 做不成的在到达时就被拒绝，而且答得快，内存有界。
-// 答得快是在同一刻与一个认不出的钥匙（一个进程自己就答了）比：拒绝要经过数据面、授予者、再回到数据面三个进程，
-// 机器自己的抖动不算在准入头上。
+// 答得快：p99 照实印出来，旁边是同一刻一个认不出的钥匙（一个进程自己就答了）的，机器自己的抖动由此看得见。
+// 拒绝要经过三个进程，别人占着 CPU 时尾巴由调度定，所以判的是中位数，与 p99 远短于期限：没有谁是等过才被拒绝的。
 func TestOverload(t *testing.T) {
 	const nodes, limit, service = 2, 160, time.Second
 	f := newFleet(t, shape{nodes: nodes, upstream: upstreamtest.Config{Default: upstreamtest.Behavior{Latency: service}}}, func(f *fleet) doc {
@@ -65,8 +65,8 @@ func TestOverload(t *testing.T) {
 	if goodput < .98*alone {
 		t.Errorf("goodput %.2f/s is %.1f %% of the capacity alone", goodput, 100*goodput/alone)
 	}
-	if took := quantile(refusals, .99); len(refusals) == 0 || took > 10*time.Millisecond+3*quantile(machine, .99) {
-		t.Errorf("%d refusals on arrival, p99 %s, want at most 10ms above three times that of an unknown key", len(refusals), took)
+	if mid, late := quantile(refusals, .5), quantile(refusals, .99); len(refusals) == 0 || mid > 10*time.Millisecond || late > 300*time.Millisecond {
+		t.Errorf("%d refusals on arrival, p50 %s, p99 %s, want at most 10ms and, on a machine that others use too, 300ms", len(refusals), mid, late)
 	}
 	if n.broken+n.other > 0 {
 		t.Errorf("%d requests ended in an error, such as %s", n.broken+n.other, n.sample)
