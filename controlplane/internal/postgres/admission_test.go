@@ -355,7 +355,7 @@ func TestForgetNode_AlsoForgetsTheRunsItReplacedElsewhere(t *testing.T) {
 	if err := s.ForgetNode(t.Context(), "n1"); err != nil {
 		t.Fatal(err)
 	}
-	if got, _, err := a.TouchMembers(t.Context(), title, []string{}); err != nil || !slices.Equal(got, []string{"n1", "n1@1", "n1@2"}) {
+	if got, err := a.TouchMembers(t.Context(), title, []string{}); err != nil || !slices.Equal(got.Forgotten, []string{"n1", "n1@1", "n1@2"}) {
 		t.Fatalf("to forget: %v %v", got, err)
 	}
 }
