@@ -20,5 +20,9 @@ const (
 	bugInstanceIgnored  bug = "instance_ignored"   // 换了盘的后一次运行使前一次的许可两秒就放：TestSuccession_OnAnotherDiskWaitsForTheOldRun
 	bugNoGhost          bug = "no_ghost"           // 节点一重来就收回上一轮的单位：TestGrantor_FormerRunKeepsItsUnitsForAMoment
 	bugGrowBeforeShrink bug = "grow_before_shrink" // 别人的份额还没有缩，就先增：TestGrantor_ShrinksSharesBeforeItGrowsOthers
+	bugSparesNotKept    bug = "spares_not_kept"    // 放在节点那里还会退回来的不占容量，桶大出它们：TestRateReturn_LevelAndSparesNeverExceedTheBurst
+	bugRateShareEarly   bug = "rate_share_early"   // 授予者还没有让出来，节点就用速率的份额：TestRateShare_RestartedNodeWaitsToo
+	bugLowerTierFirst   bug = "lower_tier_first"   // 上层在本地满了就用下层，不问授予者：TestTier_AsksForTheUpperBeforeUsingTheLower
+	bugPausesForgotten  bug = "pauses_forgotten"   // 报到时不说自己知道的 429，新任期照样授予：TestPause_NewTermLearnsItFromTheReport
 	bugRatesStartFull   bug = "rates_start_full"   // 新任期的速率池从满的开始：TestGrantor_NewTermStartsItsRatesEmpty
 )

@@ -121,7 +121,7 @@ func (g *Grantor) keep(now Time, m *member, p Pool, keep, give int64) {
 		case Tokens:
 			m.owed[p] += give
 		}
-		if p.Kind != InFlight {
+		if p.Kind != InFlight && !broken(bugSparesNotKept) {
 			g.core.Leave(now, p, give)
 			m.spares = append(m.spares, spare{p, give, now.Add(unitLife)})
 		}

@@ -109,7 +109,7 @@ func NewHolder(cfg HolderConfig) *Holder {
 	h := &Holder{
 		cfg: cfg, core: NewCore(), stocks: map[Pool]*stock{}, rates: map[Pool]*rate{}, served: map[servedKey]*served{},
 		waiters: map[uint64]*Waiter{}, levels: map[Pool]levelSeen{}, renewed: renewals{}, servers: map[string]*ServerSpec{}, apps: map[string]*AppSpec{}, spec: &Spec{},
-		items: frameItems, safe: true, leaseEnd: cfg.Now, growBase: cfg.Now, shares: map[Pool]shareUnits{}, cutAt: cfg.Now, rateAt: cfg.Now.Add(noticed),
+		items: frameItems, safe: true, leaseEnd: cfg.Now, growBase: cfg.Now, shares: map[Pool]shareUnits{}, cutAt: cfg.Now, rateAt: noticedBy(cfg.Now),
 	}
 	if cfg.Stored != nil {
 		h.stored = cfg.Stored.GetVersion()

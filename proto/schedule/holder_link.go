@@ -54,7 +54,9 @@ func (h *Holder) connect(now Time) {
 	f := h.frame()
 	f.Hello, f.ShareVersion = hello, h.stored
 	f.Demands, f.Busy = h.demands(true), h.busy()
-	f.Pauses = pauseMessages(now, h.core)
+	if !broken(bugPausesForgotten) {
+		f.Pauses = pauseMessages(now, h.core)
+	}
 	h.telling = true
 	h.refresh()
 	h.rest()

@@ -126,7 +126,7 @@ const tierPatience = 50 * time.Millisecond
 
 // prefer 是一个新来的请求到何时为止只去最好的一层；等不了多久的，一半时间用来问。
 func (h *Holder) prefer(now Time, w *Waiter) Time {
-	if !h.AsksFirst() {
+	if !h.AsksFirst() || broken(bugLowerTierFirst) {
 		return 0
 	}
 	d := tierPatience

@@ -111,6 +111,14 @@ func (h *Holder) ownCap(r *rate) Cap {
 	return Cap{Mode: Rate, N: r.share, BurstPercent: r.burst, Held: h.connected}
 }
 
+// noticedBy 是授予者一定已经看出它失联的时刻，它最晚在 heard 还听得见。
+func noticedBy(heard Time) Time {
+	if broken(bugRateShareEarly) {
+		return heard
+	}
+	return heard.Add(noticed)
+}
+
 // goAlone 开始用速率份额，从空桶起：授予者此时已经不再给这一份。
 func (h *Holder) goAlone(now Time) {
 	if h.alone || !h.safe || h.connected || now < h.rateAt {
@@ -133,7 +141,7 @@ func (h *Holder) holdRates(now Time) {
 
 // restartRates 说刚才那条流上或许有人收下了报到：等它再把这一份让出来。
 func (h *Holder) restartRates(now Time) {
-	h.rateAt = now.Add(noticed)
+	h.rateAt = noticedBy(now)
 	if h.alone {
 		h.alone = false
 		for _, r := range h.rated {
