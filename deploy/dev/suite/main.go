@@ -23,23 +23,52 @@ type group struct {
 	must  []string // 这一组里非跑不可的用例
 }
 
+// full 让测试跑它们完整的大小。
+const full = "VEGA_PROOF=full"
+
+// 不带竞态检测的几组：要跑得多、要量得准。带检测的一组里它们也跑一小份。
+
+// core 是准入的状态机：模拟、对照、公平与故意的错误。
+func core(name string, env ...string) group {
+	return group{
+		name: name, dir: "proto", env: env,
+		args: []string{"-count=1", "-timeout=60m", "-run=^(TestSimulation|TestSeededBugs|TestHostsAgree|TestCore_AgreesWithNaiveModel|TestFairness|TestBucket_.*|TestRateShare_.*)$", "./schedule"},
+		must: []string{"TestSimulation", "TestSeededBugs", "TestHostsAgree", "TestCore_AgreesWithNaiveModel", "TestFairness", "TestBucket_SustainsMostOfTheLimit"},
+	}
+}
+
+// node 是节点里的准入：期限、代价、多等的时间、随机的一生。
+func node(name string, env ...string) group {
+	return group{
+		name: name, dir: "dataplane", env: env,
+		args: []string{"-count=1", "-timeout=60m", "-p=1", "-run=TestDeadlines|TestLifecycles|LimitsThatAreNotReached|AddedWait", "./internal/admit", "./internal/gateway"},
+		must: []string{"TestDeadlines", "TestLifecycles_NothingLeaks", "TestLifecycles_ThroughTheRealRoadNothingLeaks",
+			"TestAcquire_LimitsThatAreNotReachedCostNoAllocation", "TestGate_AddedWaitIsOneRoundTrip"},
+	}
+}
+
+// fleet 是真的进程：几个数据面、控制面与 PostgreSQL，打真的负荷。
+func fleet(name, timeout string, env ...string) group {
+	return group{
+		name: name, dir: "deploy", env: env, args: []string{"-count=1", "-timeout=" + timeout, "./proof/..."},
+		must: []string{"TestAccuracy", "TestConverge", "TestStreams", "TestAdmission_Skew", "TestAdmission_Faults", "TestAdmission_Outage", "TestAdmission_Handover",
+			"TestRateWindow", "TestOverload", "TestTightLatency", "TestHangup"},
+	}
+}
+
 var suites = map[string][]group{
 	"test": {
 		{name: "proto", dir: "proto", args: []string{"-race", "./..."}, cover: true},
+		core("schedule (small)"),
 		{name: "controlplane", dir: "controlplane", args: []string{"-race", "-timeout=15m", "./..."}, cover: true},
 		{name: "dataplane", dir: "dataplane", args: []string{"-race", "-timeout=15m", "./..."}, cover: true},
+		node("node (small)"),
 		{name: "deploy", dir: "deploy", args: []string{"-timeout=10m", "./dev/...", "./docker/...", "./bench/..."}},
 		{name: "e2e", dir: "deploy", args: []string{"-count=1", "-timeout=20m", "./e2e/..."},
-			must: []string{"TestOpenAINodeSDK", "TestOpenAIGoSDK"}},
-		{name: "proof (small)", dir: "deploy", args: []string{"-count=1", "-timeout=15m", "./proof/..."}},
+			must: []string{"TestOpenAINodeSDK", "TestOpenAIGoSDK", "TestQueue"}},
+		fleet("proof (small)", "20m"),
 	},
-	"proof": {
-		{name: "proof of a node", dir: "dataplane", env: []string{"VEGA_PROOF=full"},
-			args: []string{"-count=1", "-timeout=60m", "-p=1", "-run=TestDeadlines|TestLifecycles|LimitsThatAreNotReached|AddedWait", "./internal/admit", "./internal/gateway"},
-			must: []string{"TestDeadlines", "TestLifecycles_NothingLeaks", "TestLifecycles_ThroughTheRealRoadNothingLeaks",
-				"TestAcquire_LimitsThatAreNotReachedCostNoAllocation", "TestGate_AddedWaitIsOneRoundTrip"}},
-		{name: "proof", dir: "deploy", args: []string{"-count=1", "-timeout=60m", "./proof/..."}, env: []string{"VEGA_PROOF=full"}},
-	},
+	"proof": {core("schedule", full), node("node", full), fleet("proof", "90m", full)},
 }
 
 func main() {
