@@ -69,6 +69,7 @@ type simCall struct {
 	server   int
 	open     bool // 节点还没有结束它
 	upstream bool // 上游还在做
+	admitted int64
 	excused  [2]bool
 }
 
@@ -175,9 +176,9 @@ func (v *simWindow) set(now, limit int64) {
 	}
 }
 
-// spend 记一笔，答窗口里的和与窗口里最大的限额；不限的时候花的不算。
-func (v *simWindow) spend(now, n int64) (sum, limit int64) {
-	from := now - 60*simSec
+// spend 记一笔在 admitted 准许的，答窗口里的和与窗口里最大的限额；不限的时候准许的不算，哪怕到得晚些。
+func (v *simWindow) spend(now, admitted, n int64) (sum, limit int64) {
+	from, free := now-60*simSec, int64(-1)
 	for i, l := range v.limits {
 		end := now
 		if i+1 < len(v.limits) {
@@ -187,13 +188,15 @@ func (v *simWindow) spend(now, n int64) (sum, limit int64) {
 			continue
 		}
 		if l.limit == math.MaxInt64 {
-			from, limit = max(from, end), 0
+			from, limit, free = max(from, end), 0, end
 			continue
 		}
 		limit = max(limit, l.limit)
 	}
-	v.log = append(v.log, simSpent{now, n})
-	v.sum += n
+	if admitted > free {
+		v.log = append(v.log, simSpent{now, n})
+		v.sum += n
+	}
 	for v.head < len(v.log) && v.log[v.head].at <= from {
 		v.sum -= v.log[v.head].n
 		v.head++
@@ -203,7 +206,7 @@ func (v *simWindow) spend(now, n int64) (sum, limit int64) {
 
 // start 记一次真正的开始，并查三种限额。
 func (t *simTruth) start(c *simCall) {
-	c.upstream = true
+	c.upstream, c.admitted = true, t.w.now
 	t.servers[c.server].start(t.w, c)
 	t.apps[c.q.app].start(t.w, c)
 }
@@ -215,7 +218,7 @@ func (t *simTruth) requested(c *simCall) {
 }
 
 func (p *simPool) requested(w *simWorld, c *simCall) {
-	if sum, limit := p.requests.spend(w.now, 1); limit > 0 && sum > limit {
+	if sum, limit := p.requests.spend(w.now, c.admitted, 1); limit > 0 && sum > limit {
 		p.over = max(p.over, sum-limit)
 		w.fail("overshoot: %s starts %s/%s: %d requests at %s in 60 s, limit %d", c.n.name, c.permit.Server, c.q.App, sum, p.name, limit)
 	}
@@ -234,7 +237,7 @@ func (p *simPool) start(w *simWorld, c *simCall) {
 	need := c.q.Cost.Tokens()
 	p.largest = max(p.largest, need)
 	// 一个比余量大的请求在满额时也放行，欠着：因此至多超出最大的一个。
-	if sum, limit := p.tokens.spend(w.now, need); limit > 0 && sum > limit+p.largest {
+	if sum, limit := p.tokens.spend(w.now, c.admitted, need); limit > 0 && sum > limit+p.largest {
 		p.over = max(p.over, sum-limit-p.largest)
 		w.fail("overshoot: %s starts %s/%s: %d tokens at %s in 60 s, limit %d", c.n.name, c.permit.Server, c.q.App, sum, p.name, limit)
 	}
