@@ -55,7 +55,6 @@ func TestSuccession_OnAnotherDiskWaitsForTheOldRun(t *testing.T) {
 				}
 				next = append(next, d.want(b, 1)...)
 			}
-			old = nil
 			d.run(time.Minute)
 			if got := running(d.want(b, 5), next); got != 0 {
 				t.Errorf("with the share of the old run held back it still starts %d", got)
