@@ -349,3 +349,21 @@ func TestGrantor_RestsWhenALostNodeHoldsNothing(t *testing.T) {
 		t.Fatal("never said to be clear")
 	}
 }
+
+// 紧的时候看得见此刻在跑的，不等节点的下一拍。
+func TestGrantor_ShowsWhatRunsWhileItIsTight(t *testing.T) {
+	d := newDesk(t, handSpec(1, 2), firstTerm)
+	a := d.join("a", 1)
+	d.ask(a, 1, "a", 0)
+	d.ask(a, 2, "a", 0)
+	d.ask(a, 3, "a", 0)
+	v := d.View(d.now).Servers[0]
+	if len(a.granted()) != 2 || !v.Tight || v.InFlight != 2 || v.Waiting != 1 {
+		t.Fatalf("granted %d, %+v", len(a.granted()), v)
+	}
+	d.giveBack(a, handPool, 1)
+	d.giveBack(a, handPool, 1)
+	if v := d.View(d.now).Servers[0]; v.InFlight != 1 || v.Waiting != 0 {
+		t.Fatalf("one of three is left: %+v", v)
+	}
+}

@@ -28,7 +28,7 @@ type NodeView struct {
 type ServerView struct {
 	Server                       string
 	InFlightLimit                int64
-	InFlight                     int64 // 各节点说的在途
+	InFlight                     int64 // 在途，见 running
 	Held                         int64 // 各节点持有的，含闲置
 	Quarantined                  int64 // 隔离的、替失联节点留的
 	Free                         int64
@@ -79,7 +79,7 @@ func (g *Grantor) View(now Time) *View {
 		p := Pool{App: a.Name, Kind: InFlight}
 		x := AppView{App: a.Name, InFlightLimit: a.Limits.MaxConcurrency, RequestsLimit: a.Limits.RequestsPerMinute, TokensLimit: a.Limits.TokensPerMinute}
 		for _, m := range g.order {
-			x.InFlight += m.busy[p]
+			x.InFlight += g.running(m, p)
 		}
 		x.RequestsLevel, x.TokensLevel = g.levelsOf(now, p)
 		for _, k := range [...]Kind{InFlight, Requests, Tokens} {
@@ -90,6 +90,14 @@ func (g *Grantor) View(now Time) *View {
 		v.Apps = append(v.Apps, x)
 	}
 	return v
+}
+
+// running 是 m 在一个在途池里跑着的。紧的时候闲置的都还了回来，持有的就是在跑的；松的时候是它上一拍说的。
+func (g *Grantor) running(m *member, p Pool) int64 {
+	if _, tight := g.tight[p]; tight && !m.lost {
+		return m.held[p]
+	}
+	return m.busy[p]
 }
 
 func (g *Grantor) levelsOf(now Time, p Pool) (requests, tokens int64) {
@@ -110,7 +118,7 @@ func (g *Grantor) viewServer(now Time, s *ServerSpec, pauses []TargetPause) Serv
 		x.Free = a.Free
 	}
 	for _, m := range g.order {
-		x.InFlight += m.busy[p]
+		x.InFlight += g.running(m, p)
 	}
 	g.core.Waiting(s.Name, func(app string, n int64) {
 		x.ByApp = append(x.ByApp, AppWaiting{app, n})
