@@ -55,6 +55,7 @@ type Grantor struct {
 
 	learning   bool
 	learnUntil Time
+	strayUntil Time // 没有报过到就重新运行的节点，上一轮的许可至迟到此刻才一定没有了
 	first      bool
 	limbo      map[Pool]int64 // 没有报到的节点可能拿着的
 	limboUntil Time
@@ -274,7 +275,7 @@ func (g *Grantor) advance(now Time) {
 		return
 	}
 	g.exorcise(now)
-	if g.learning && g.spec != nil && (now >= g.learnUntil || g.accounted() && !g.hearing()) {
+	if g.learning && g.spec != nil && now >= g.strayUntil && (now >= g.learnUntil || g.accounted() && !g.hearing()) {
 		g.endLearning(now)
 	}
 	for _, m := range slices.Clone(g.order) {
@@ -344,13 +345,19 @@ func (g *Grantor) rest(now Time) {
 		g.wake = earliest(g.wake, g.ghosts[i].until)
 	}
 	if g.learning && g.spec != nil {
-		g.wake = earliest(g.wake, g.learnUntil)
+		g.wake = earliest(g.wake, max(g.learnUntil, g.strayUntil))
+		if g.strayUntil > now {
+			g.wake = earliest(g.wake, g.strayUntil)
+		}
 	}
 	if len(g.limbo) > 0 {
 		g.wake = earliest(g.wake, g.limboUntil)
 	}
 	for _, v := range g.settling {
-		g.wake = earliest(g.wake, v.until)
+		g.wake = earliest(g.wake, max(v.until, v.atLeast))
+		if v.atLeast > now {
+			g.wake = earliest(g.wake, v.atLeast)
+		}
 	}
 	for p, at := range g.tight {
 		if !g.core.Blocked(p) && at > now {

@@ -159,6 +159,7 @@ const settleFor = LeaseTTL + 2*time.Second
 type settling struct {
 	revision uint64
 	until    Time
+	atLeast  Time // 还没有用上那一版就重新运行的节点，上一轮跑着的没有人认：等到它们一定没有了
 }
 
 // settleDown 放开新设了限额的池：每个在的节点都用上了那一版，在途的都认下了。
@@ -174,7 +175,7 @@ func (g *Grantor) settleDown(now Time) {
 	}
 	var ready []Pool
 	for p, v := range g.settling {
-		if oldest >= v.revision || now >= v.until {
+		if now >= v.atLeast && (oldest >= v.revision || now >= v.until) {
 			ready = append(ready, p)
 		}
 	}

@@ -104,6 +104,9 @@ func (g *Grantor) displace(now Time, m *member) {
 	if m.seen && !m.lost {
 		g.lose(now, m)
 	}
+	if m.lost {
+		g.applyRates(now, m)
+	}
 	g.save([]Member{g.row(now, m)}, nil)
 }
 
@@ -121,8 +124,17 @@ func (g *Grantor) rebirth(now Time, m *member, epoch uint64) {
 		until = now
 	}
 	g.ghosts = append(g.ghosts, ghost{until: until, units: old})
-	if !m.seen && !m.cleared && len(g.limbo) > 0 {
-		g.limboUntil = max(g.limboUntil, until)
+	if !m.seen && !m.cleared { // 上一轮拿着多少没有报过：此刻空闲的都可能是它的
+		g.strayUntil = max(g.strayUntil, until)
+		if len(g.limbo) > 0 {
+			g.limboUntil = max(g.limboUntil, until)
+		}
+	}
+	for p, v := range g.settling {
+		if m.revision < v.revision {
+			v.atLeast = max(v.atLeast, until)
+			g.settling[p] = v
+		}
 	}
 	m.clearRun()
 	m.epoch, m.stream = epoch, 0
@@ -236,8 +248,12 @@ func (g *Grantor) welcome(now Time, m *member) {
 	f := m.frame()
 	f.Welcome = true
 	f.Pauses = append(f.Pauses, pauseMessages(now, g.core)...)
+	if !m.share.saving && m.share.acked < m.share.version {
+		f.Share = g.shareMessage(m)
+	}
 	g.unshelve(now, m)
 	g.keeps(now, m)
+	g.replan(now)
 }
 
 // read 照字段号的次序做一帧里的事。

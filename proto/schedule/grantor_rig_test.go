@@ -199,3 +199,12 @@ func (d *desk) audit(p Pool) PoolAudit {
 	}
 	return a
 }
+
+// release 让攒着的都写好，从此当场写好。
+func (d *desk) release() {
+	ids := d.held
+	d.hold, d.held = false, nil
+	for _, id := range ids {
+		d.do(Saved{id})
+	}
+}

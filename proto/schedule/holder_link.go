@@ -97,6 +97,10 @@ func (h *Holder) disconnect(now Time, booked bool) {
 		h.growBase = h.oldBase
 	case h.safe:
 		h.growBase = now
+		for _, s := range h.order {
+			s.grown = false
+			h.resize(now, s)
+		}
 	}
 	if h.welcomed { // 没有被认的流什么也不是：一再被指路的节点早就没有授予者了
 		h.cutAt = now
@@ -127,7 +131,7 @@ func (h *Holder) receive(now Time, r *admissionv1.AdmitResponse) {
 		return
 	}
 	if n := r.GetNotLeader(); n != nil {
-		h.disconnect(now, false)
+		h.disconnect(now, n.GetBooked())
 		h.emit(HolderEffect{Kind: Redirect, Leader: n.GetLeaderAddr(), Wait: time.Duration(n.GetRetryAfterUs()) * time.Microsecond})
 		return
 	}

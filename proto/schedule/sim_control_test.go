@@ -303,7 +303,7 @@ func (r *simReplica) stepDown(why string) {
 	for _, c := range r.conns {
 		if c.down {
 			if w.chance(0.5) {
-				w.sendDown(c, r.notLeader())
+				w.sendDown(c, r.notLeader(true))
 			}
 			w.closeDown(c)
 		}
@@ -328,12 +328,12 @@ func (r *simReplica) handOver() {
 	r.w.after(r.w.between(20*simMs, 200*simMs), func() { other.do(inc, other.elect) })
 }
 
-func (r *simReplica) notLeader() *admissionv1.AdmitResponse {
+func (r *simReplica) notLeader(booked bool) *admissionv1.AdmitResponse {
 	addr := ""
 	if r.known >= 0 && r.known != r.i {
 		addr = simReplica_(r.known)
 	}
-	return &admissionv1.AdmitResponse{NotLeader: &admissionv1.NotLeader{LeaderAddr: addr, RetryAfterUs: r.w.between(100_000, 600_000)}}
+	return &admissionv1.AdmitResponse{NotLeader: &admissionv1.NotLeader{LeaderAddr: addr, RetryAfterUs: r.w.between(100_000, 600_000), Booked: booked}}
 }
 
 // heard 是节点的一帧到了。
@@ -344,7 +344,7 @@ func (r *simReplica) heard(c *simConn, f *admissionv1.AdmitRequest) {
 		return
 	}
 	if r.g == nil {
-		r.w.sendDown(c, r.notLeader())
+		r.w.sendDown(c, r.notLeader(false))
 		r.forget(c)
 		r.w.closeDown(c)
 		return

@@ -352,7 +352,7 @@ func (n *simNode) fetch(wait int64) {
 }
 
 func (n *simNode) apply(c *simConfig) {
-	if n.h.safe {
+	if !n.h.welcomed {
 		n.w.truth.excuse(n, c)
 	}
 	n.cfg, n.disk.cfg = c, c

@@ -86,7 +86,7 @@ type simPool struct {
 	inflight int64
 	limit    int64 // MaxInt64 即不限
 	recent   []simLimitAt
-	// excused 是不计的：节点失联时还没有限额，它独自跑着的，新设的限额管不着，也没有别人能知道。
+	// excused 是不计的：节点与授予者断开时还没有限额，它独自跑着的，新设的限额管不着，也没有别人能知道。
 	excused  int64
 	requests simWindow
 	tokens   simWindow
@@ -258,7 +258,7 @@ func (t *simTruth) end(c *simCall) {
 	}
 }
 
-// excuse 在一个失联的节点得知新设的限额时，把它早先跑着的记为不计。
+// excuse 在一个与授予者断着的节点得知新设的限额时，把它早先跑着的记为不计。
 func (t *simTruth) excuse(n *simNode, next *simConfig) {
 	for _, c := range n.calls {
 		if !c.upstream {

@@ -55,19 +55,18 @@ func (s *Service) Admit(stream admitStream) error {
 	in := receive(ctx, stream)
 	hello, err := s.awaitHello(ctx, in)
 	if err != nil {
-		stream.SetTrailer(metadata.Pairs(schedule.UnbookedTrailer, "1")) // 节点由此知道份额的期限不必从头数
-		return vegaerr.GRPC(err)
+		return unbooked(stream, err)
 	}
 	r := s.host.current()
 	if r == nil {
-		return stream.Send(s.notLeader())
+		return stream.Send(s.notLeader(false))
 	}
 	if err := checkTerm(hello.GetTerm(), s.host.elector.Term()); err != nil {
-		return vegaerr.GRPC(err)
+		return unbooked(stream, err)
 	}
 	c := s.host.newConn(hello)
 	if !r.post(func() { r.open(c, hello) }) {
-		return stream.Send(s.notLeader())
+		return stream.Send(s.notLeader(false))
 	}
 	log := r.log.With(zap.String("node", c.node), zap.Uint64("stream", c.stream))
 	log.Info("node connected", zap.String("version", oneLine(hello.GetHello().GetVersion())))
@@ -81,6 +80,12 @@ func (s *Service) Admit(stream admitStream) error {
 	if r.post(func() { r.close(c) }) { // 任期结束时不必一个个说
 		log.Info("node lost", zap.NamedError("reason", err))
 	}
+	return vegaerr.GRPC(err)
+}
+
+// unbooked 回绝一条还没有交给授予者的流：节点由此知道份额的期限不必从头数。
+func unbooked(stream admitStream, err error) error {
+	stream.SetTrailer(metadata.Pairs(schedule.UnbookedTrailer, "1"))
 	return vegaerr.GRPC(err)
 }
 
@@ -113,7 +118,7 @@ func (s *Service) write(ctx context.Context, stream admitStream, r *reign, c *co
 	for {
 		select {
 		case <-r.over:
-			return s.send(stream, c, s.notLeader())
+			return s.send(stream, c, s.notLeader(true))
 		default:
 		}
 		select {
@@ -122,7 +127,7 @@ func (s *Service) write(ctx context.Context, stream admitStream, r *reign, c *co
 		case <-r.over:
 		case resp := <-c.out:
 			if r.lease.Left() <= 0 { // 被冻住过：队里的是从前的话
-				return s.send(stream, c, s.notLeader())
+				return s.send(stream, c, s.notLeader(true))
 			}
 			if err := s.send(stream, c, resp); err != nil {
 				return err
@@ -138,9 +143,9 @@ func (s *Service) send(stream admitStream, c *conn, resp *admissionv1.AdmitRespo
 	return stream.Send(resp)
 }
 
-// notLeader 指路；此刻不知道谁当任就只说多久后再问，错开些，免得整个机队同时回来。
-func (s *Service) notLeader() *admissionv1.AdmitResponse {
-	answer := &admissionv1.NotLeader{RetryAfterUs: (s.cfg.RetryAfter*6/10 + rand.N(s.cfg.RetryAfter*8/10)).Microseconds()}
+// notLeader 指路；booked 说这条流上的报到交给过授予者。此刻不知道谁当任就只说多久后再问，错开些，免得整个机队同时回来。
+func (s *Service) notLeader(booked bool) *admissionv1.AdmitResponse {
+	answer := &admissionv1.NotLeader{Booked: booked, RetryAfterUs: (s.cfg.RetryAfter*6/10 + rand.N(s.cfg.RetryAfter*8/10)).Microseconds()}
 	if seat, ok := s.host.elector.Leader(); ok {
 		answer.LeaderAddr = seat.Address
 	}

@@ -53,6 +53,11 @@ func (p *Permit) Progress(output int64) {
 // Settle 记下上游报告的用量，在 Release 之前；known 为假即没有报告（全），按预计的结算。
 func (p *Permit) Settle(used schedule.Cost, known bool) { p.used, p.known = used, known }
 
+// Unused 说上游没有被叫过：一个 token 也没有花，也不算做完了一个；在 Release 之前。
+func (p *Permit) Unused() {
+	p.used, p.known, p.permit.Unused = schedule.Cost{}, true, true
+}
+
 // Abort 说上游的调用是被我们切断的：名额再占 abort_grace_ms；在 Release 之前。
 func (p *Permit) Abort() { p.aborted = true }
 
@@ -98,7 +103,7 @@ func (g *Gate) finish(p *Permit) {
 
 // giveBack 还掉一张没有用过的许可；须持锁。
 func (g *Gate) giveBack(p *Permit) {
-	p.used, p.known, p.permit.Unused = schedule.Cost{}, true, true
+	p.Unused()
 	g.finish(p)
 	p.Target = nil
 }

@@ -9,7 +9,6 @@ import (
 	"github.com/vega-gateway/vega/dataplane/internal/auth"
 	"github.com/vega-gateway/vega/dataplane/internal/state"
 	"github.com/vega-gateway/vega/proto/ruleset"
-	"github.com/vega-gateway/vega/proto/schedule"
 	"github.com/vega-gateway/vega/proto/vegaerr"
 )
 
@@ -93,7 +92,7 @@ func (x *exchange) admit(w wish, p patience) error {
 		x.position = x.permit.Position
 	}
 	if err == nil && x.clientGone() { // 走的同时许可到了；收完为止的 server 不听客户端的取消，所以只能在去之前看
-		x.permit.Settle(schedule.Cost{}, true)
+		x.permit.Unused()
 		x.leave()
 		return vegaerr.New(vegaerr.Canceled, "", "the client went away while waiting")
 	}

@@ -8,7 +8,6 @@ import (
 	"github.com/vega-gateway/vega/dataplane/internal/proxy"
 	"github.com/vega-gateway/vega/dataplane/internal/route"
 	usagev1 "github.com/vega-gateway/vega/proto/gen/go/vega/usage/v1"
-	"github.com/vega-gateway/vega/proto/schedule"
 	"github.com/vega-gateway/vega/proto/vegaerr"
 )
 
@@ -50,7 +49,7 @@ func (x *exchange) judgeFailure(f *proxy.Failure) {
 	if f.Sent {
 		x.permit.Abort()
 	} else {
-		x.permit.Settle(schedule.Cost{}, true) // 什么也没有送到：一个 token 也没有花
+		x.permit.Unused()
 	}
 	if x.expired(f) {
 		return

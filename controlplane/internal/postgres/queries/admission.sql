@@ -44,6 +44,7 @@ WITH reign AS MATERIALIZED (
             unnest(@share_versions::bigint[]) AS share_version, unnest(@shares::jsonb[]) AS shares,
             unnest(@silent_us::bigint[]) AS silent_us
     ) AS r
+    ORDER BY r.node_id
     ON CONFLICT (node_id) DO UPDATE SET
         epoch = EXCLUDED.epoch, instance = EXCLUDED.instance, clear = EXCLUDED.clear, share_version = EXCLUDED.share_version,
         shares = EXCLUDED.shares, seen_at = EXCLUDED.seen_at,
@@ -67,10 +68,13 @@ WITH reign AS MATERIALIZED (
     SELECT term FROM admission_leader
     WHERE name = @name AND holder = @holder AND term = @term
     FOR SHARE
+), locked AS MATERIALIZED ( -- 照节点名的次序锁，写一块行的也是：两个同时来也不会互相等
+    SELECT node_id FROM admission_members, reign WHERE node_id = ANY(@connected::text[])
+    ORDER BY node_id FOR UPDATE OF admission_members
 ), touched AS (
-    UPDATE admission_members SET seen_at = clock_timestamp(), forgotten = false
-    FROM reign WHERE node_id = ANY(@connected::text[])
-    RETURNING node_id
+    UPDATE admission_members AS m SET seen_at = clock_timestamp(), forgotten = false
+    FROM locked WHERE m.node_id = locked.node_id
+    RETURNING m.node_id
 )
 SELECT
     EXISTS (SELECT 1 FROM reign)::boolean AS held,

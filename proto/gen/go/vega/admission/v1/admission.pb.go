@@ -1169,9 +1169,11 @@ func (x *Pause) GetForUs() int64 {
 
 // NotLeader 指路；leader_addr 为空表示此刻没有当任者，retry_after_us 后再问。
 type NotLeader struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	LeaderAddr    string                 `protobuf:"bytes,1,opt,name=leader_addr,json=leaderAddr,proto3" json:"leader_addr,omitempty"`
-	RetryAfterUs  int64                  `protobuf:"varint,2,opt,name=retry_after_us,json=retryAfterUs,proto3" json:"retry_after_us,omitempty"`
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	LeaderAddr   string                 `protobuf:"bytes,1,opt,name=leader_addr,json=leaderAddr,proto3" json:"leader_addr,omitempty"`
+	RetryAfterUs int64                  `protobuf:"varint,2,opt,name=retry_after_us,json=retryAfterUs,proto3" json:"retry_after_us,omitempty"`
+	// booked 说这条流上的报到已经交给了授予者，它或许记了账：任期在那之后才结束。
+	Booked        bool `protobuf:"varint,3,opt,name=booked,proto3" json:"booked,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1218,6 +1220,13 @@ func (x *NotLeader) GetRetryAfterUs() int64 {
 		return x.RetryAfterUs
 	}
 	return 0
+}
+
+func (x *NotLeader) GetBooked() bool {
+	if x != nil {
+		return x.Booked
+	}
+	return false
 }
 
 // Grant 是给一个在等的请求的整取整予的一组单位。
@@ -2026,11 +2035,12 @@ const file_vega_admission_v1_admission_proto_rawDesc = "" +
 	"\x05Pause\x12\x16\n" +
 	"\x06server\x18\x01 \x01(\tR\x06server\x12%\n" +
 	"\x0eupstream_model\x18\x02 \x01(\tR\rupstreamModel\x12\x15\n" +
-	"\x06for_us\x18\x03 \x01(\x03R\x05forUs\"R\n" +
+	"\x06for_us\x18\x03 \x01(\x03R\x05forUs\"j\n" +
 	"\tNotLeader\x12\x1f\n" +
 	"\vleader_addr\x18\x01 \x01(\tR\n" +
 	"leaderAddr\x12$\n" +
-	"\x0eretry_after_us\x18\x02 \x01(\x03R\fretryAfterUs\"\xa4\x01\n" +
+	"\x0eretry_after_us\x18\x02 \x01(\x03R\fretryAfterUs\x12\x16\n" +
+	"\x06booked\x18\x03 \x01(\bR\x06booked\"\xa4\x01\n" +
 	"\x05Grant\x12\x1b\n" +
 	"\twaiter_id\x18\x01 \x01(\x04R\bwaiterId\x124\n" +
 	"\x06target\x18\x02 \x01(\v2\x1c.vega.admission.v1.CandidateR\x06target\x123\n" +
