@@ -116,10 +116,10 @@ func TestGrantor_ARunReplacedBeforeItReportedDelaysTheFirstGrant(t *testing.T) {
 func TestGrantor_ARunReplacedBeforeItClaimedDelaysANewLimit(t *testing.T) {
 	free := handSpec(1, 0)
 	d := newDesk(t, free, firstTerm)
-	a, b := d.join("a", 1), d.join("b", 1)
+	_, b := d.join("a", 1), d.join("b", 1)
 	d.do(Reconfigured{handSpec(2, 1)})
 	d.hear(b, &admissionv1.AdmitRequest{Revision: 2})
-	a = d.join("a", 2)
+	a := d.join("a", 2)
 	d.hear(a, &admissionv1.AdmitRequest{Revision: 2})
 	d.ask(b, 1, "a", 0)
 	if d.pass(GhostTTL-time.Millisecond, a, b); len(b.granted()) != 0 {
