@@ -115,7 +115,9 @@ func longestQueue(targets []*state.Target) (longest time.Duration) {
 func (x *exchange) setQueueHeaders(h http.Header) {
 	x.values[2] = strconv.FormatInt(x.queued.Milliseconds(), 10)
 	h["X-Vega-Queue-Wait-Ms"] = x.values[2:3:3]
-	x.setPosition(h)
+	if x.queued > 0 { // 问了授予者一个来回就得到的，没有等
+		x.setPosition(h)
+	}
 }
 
 func (x *exchange) setPosition(h http.Header) {
