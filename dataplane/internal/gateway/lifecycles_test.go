@@ -125,12 +125,12 @@ func (f *fates) live(n *node, ep *dialect.Endpoint, r *rand.Rand) {
 
 // unrest 不停地断开准入的流、换配置，直到 ctx 结束。
 func (f *fates) unrest(ctx context.Context, n *node, r *rand.Rand, compile func(limit int64) *state.State) {
-	for ctx.Err() == nil {
+	for first := true; ctx.Err() == nil; first = false {
 		select {
 		case <-ctx.Done():
-		case <-time.After(time.Duration(r.Int64N(int64(400 * time.Millisecond)))):
+		case <-time.After(time.Duration(r.Int64N(int64(100 * time.Millisecond)))):
 		}
-		if r.IntN(2) == 0 {
+		if first || r.IntN(2) == 0 { // 小的一份不到一秒：至少断一次
 			n.leader.cut()
 			f.cuts.Add(1)
 		} else {
