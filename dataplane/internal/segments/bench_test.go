@@ -142,3 +142,31 @@ func BenchmarkAppendPaced(b *testing.B) {
 		b.ReportMetric(float64(took[int(q.at*float64(len(took)-1))]), q.name)
 	}
 }
+
+// BenchmarkOpen：64 MiB 的日志，每一帧都要验。
+func BenchmarkOpen(b *testing.B) {
+	dir := b.TempDir()
+	l, err := Open(dir, Config{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for l.Stats().Segments < 5 {
+		if _, err := l.Append(make([]byte, 250)); err != nil {
+			l.tidy()
+		}
+	}
+	frames := l.Stats().Last
+	if err := l.Close(); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		l, err := Open(dir, Config{})
+		if err != nil || l.Stats().Last != frames {
+			b.Fatal(err, l.Stats())
+		}
+		if err := l.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(frames), "frames")
+}

@@ -1,5 +1,8 @@
 package segments
 
+// maxFile 是肯写、肯映射的最大文件。
+const maxFile = 1 << 30
+
 // Files 是本包要的那一层文件；缺省是盘上的一个目录。名字都不带路径。
 type Files interface {
 	// List 给出全部名字，次序不论。

@@ -13,9 +13,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxFile 是肯映射的最大文件：我们自己写的段没有这么大。
-const maxFile = 1 << 30
-
 // directory 是盘上的一个目录。
 type directory struct{ path string }
 

@@ -6,56 +6,77 @@ import (
 )
 
 // Drop 删掉所有的帧都在 before 以前的段；留多久由调用者定。最后一段总是留着，下一个序号靠它。
-// 返回时已经落盘；删不掉的不再读得到，下次打开又会在。
+// 从旧到新，一个删不掉就停：余下的照样读得到，盘上也不会缺了中间。返回 nil 即已落盘。
 func (l *Log) Drop(before uint64) error {
 	l.dir.Lock()
 	defer l.dir.Unlock()
-	l.mu.Lock()
-	if l.closed {
-		l.mu.Unlock()
-		return ErrClosed
+	dropped, err := 0, error(nil)
+	for err == nil {
+		var s *segment
+		if s, err = l.oldest(before); s == nil || err != nil {
+			break
+		}
+		if err = l.files.Remove(s.name); err == nil {
+			l.forget(s)
+			dropped++
+		}
 	}
-	n := 0
-	for n+1 < len(l.segs) && l.droppable(l.segs[n], before) {
-		n++
+	if dropped > 0 {
+		err = errors.Join(err, l.files.SyncDir())
+		l.nudge() // 腾出了配额
 	}
-	list := append([]*segment(nil), l.segs[:n]...)
-	l.segs = append([]*segment(nil), l.segs[n:]...)
-	if n > 0 {
-		l.holes, l.suspects = since(l.holes, l.segs[0].first), since(l.suspects, l.segs[0].first)
-		l.synced = max(l.synced, l.segs[0].first-1)
+	if err != nil && !errors.Is(err, ErrClosed) {
+		return fmt.Errorf("drop segments: %w", err)
 	}
-	l.mu.Unlock()
-	if n == 0 {
-		return nil
-	}
-	err := l.discard(list)
-	l.nudge() // 腾出了配额
 	return err
 }
 
-func (l *Log) droppable(s *segment, before uint64) bool {
-	if broken(bugDropsTooFar) {
-		return s.first < before
+// oldest 是最旧的一段，如果它整个在 before 以前、又不是最后一段。
+func (l *Log) oldest(before uint64) (*segment, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return nil, ErrClosed
 	}
-	return s.end() <= before
+	if len(l.segs) < 2 {
+		return nil, nil
+	}
+	s := l.segs[0]
+	if s.end() <= before || broken(bugDropsTooFar) && s.first < before {
+		return s, nil
+	}
+	return nil, nil
 }
 
-// discard 删掉已经除名的段的文件，使之落盘；要拿着 dir（或者还在打开）。
+// forget 除名文件已经删掉的最旧的一段；要拿着 dir。
+func (l *Log) forget(s *segment) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.segs = append([]*segment(nil), l.segs[1:]...)
+	first := l.segs[0].first
+	l.holes, l.suspects = since(l.holes, first), since(l.suspects, first)
+	l.synced = max(l.synced, first-1)
+	l.removed(s)
+}
+
+// removed 在文件删掉之后放开一段。要拿着两把锁（或者还在打开）。
+func (l *Log) removed(s *segment) {
+	delete(l.names, s.name)
+	l.bytes -= int64(len(s.mapping.Data()))
+	_ = l.release(s) // 拆不掉只是多占一段地址
+}
+
+// discard 删掉不在 segs 里的文件；要拿着 dir（或者还在打开）。删不掉的下次打开再说。
 func (l *Log) discard(list []*segment) error {
-	if len(list) == 0 {
-		return nil
-	}
 	var errs []error
 	for _, s := range list {
-		size := int64(len(s.mapping.Data()))
 		err := l.files.Remove(s.name)
 		l.mu.Lock()
 		if err == nil {
-			delete(l.names, s.name)
-			l.bytes -= size
+			l.removed(s)
+		} else {
+			errs = append(errs, err, l.release(s))
 		}
-		errs = append(errs, err, l.release(s))
 		l.mu.Unlock()
 	}
 	if err := errors.Join(append(errs, l.files.SyncDir())...); err != nil {

@@ -107,6 +107,7 @@ func (f *found) cut() (torn bool, err error) {
 	putMark(f.data, uint32(f.count))
 	if !clean {
 		err = f.sync(len(f.data))
+		f.failed = err != nil
 	}
 	return torn, err
 }

@@ -9,7 +9,7 @@ import (
 
 // Config 的零值可用。
 type Config struct {
-	SegmentBytes int           // 一段多大，按 4 KiB 取整，至少 4 KiB；0 即 16 MiB
+	SegmentBytes int           // 一段多大，按 4 KiB 取整，4 KiB 至 1 GiB；0 即 16 MiB
 	Quota        int64         // 全部段（连同预备着的）至多占多少字节；0 即 1 GiB
 	SyncEvery    time.Duration // 两次落盘至少隔多久；0 即 10 ms
 	RetryEvery   time.Duration // 盘不行之后多久再试，每败一次加倍，至多 1 分钟；0 即 1 s
@@ -85,7 +85,7 @@ type Log struct {
 // 版本不认得、目录读不了是错误；盘满不是，那时 Append 说得出来。要落盘，还得跑 Run。
 func Open(dir string, cfg Config) (*Log, error) {
 	const page = 4096
-	cfg.SegmentBytes = (max(orDefault(cfg.SegmentBytes, 16<<20), page) + page - 1) &^ (page - 1)
+	cfg.SegmentBytes = min((max(orDefault(cfg.SegmentBytes, 16<<20), page)+page-1)&^(page-1), maxFile)
 	cfg.Quota = orDefault(cfg.Quota, 1<<30)
 	cfg.SyncEvery = orDefault(cfg.SyncEvery, 10*time.Millisecond)
 	cfg.RetryEvery = orDefault(cfg.RetryEvery, time.Second)

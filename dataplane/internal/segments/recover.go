@@ -35,7 +35,9 @@ func (l *Log) recover() error {
 		l.adopt(f)
 	}
 	l.resume()
-	l.note(l.files.SyncDir())
+	if err := l.files.SyncDir(); err != nil { // 名字落不了盘，里面落了盘的也找不回来
+		return fmt.Errorf("sync the directory: %w", err)
+	}
 	return nil
 }
 
@@ -140,6 +142,7 @@ func (l *Log) resume() {
 		}
 		if err != nil {
 			l.note(fmt.Errorf("cannot continue %s: %w", f.name, err))
+			l.suspectAll(f)
 		} else if l.active = f.segment; f.count == 0 {
 			l.retired = l.retired[:len(l.retired)-1] // 最新的空段总在最后
 			l.segs = append(l.segs, f.segment)
@@ -152,5 +155,14 @@ func (l *Log) resume() {
 	if l.synced+1 < l.next { // 缓存里的也许还没有落盘
 		l.dirty = true
 		l.nudge()
+	}
+}
+
+// suspectAll 在清尾巴没能落盘之后，不再碰那一段，里面的都算没有落盘。
+func (l *Log) suspectAll(f *found) {
+	if f.failed && f.count > 0 {
+		f.synced = f.count
+		l.tally.syncFailures++
+		l.suspects = append(l.suspects, Hole{First: f.first, Last: f.end() - 1, Reason: l.tally.problem})
 	}
 }

@@ -106,10 +106,9 @@ func (l *Log) rename(s *segment, to string) error {
 		}
 		delete(l.names, s.name)
 		l.names[to] = true
-		s.name = to
 	}
 	l.mu.Lock()
-	s.named = true
+	s.name, s.named = to, true
 	l.mu.Unlock()
 	return nil
 }

@@ -6,7 +6,7 @@ import (
 	"sync/atomic"
 )
 
-// segment 是一个映射着的段。除 tail 与 steps 由读者不拿锁地看，其余字段由 Log.mu 守着；name 由 Log.dir 守着。
+// segment 是一个映射着的段。除 tail 与 steps 由读者不拿锁地看，其余字段由 Log.mu 守着；name 要两把锁才改，有一把就能看。
 type segment struct {
 	number, first uint64
 	name          string
