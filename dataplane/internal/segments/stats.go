@@ -66,3 +66,20 @@ func (l *Log) Holes() []Hole {
 func sortHoles(list []Hole) {
 	slices.SortFunc(list, func(a, b Hole) int { return cmp.Compare(a.First, b.First) })
 }
+
+// Span 是一段占的序号与字节；Drop(Last+1) 恰好删到它为止。
+type Span struct {
+	First, Last uint64
+	Bytes       int64
+}
+
+// Spans 是各段，从旧到新；决定留多少的人凭它算。最后一段删不掉。
+func (l *Log) Spans() []Span {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	list := make([]Span, 0, len(l.segs))
+	for _, s := range l.segs {
+		list = append(list, Span{First: s.first, Last: s.end() - 1, Bytes: int64(len(s.mapping.Data()))})
+	}
+	return list
+}

@@ -233,6 +233,23 @@ func TestDrop_KeepsEverySegmentThatHoldsAnAskedFrame(t *testing.T) {
 	all(t, open(t, d.copied(), small()), l.Stats().First, last)
 }
 
+func TestDrop_ToTheEndOfASpanRemovesJustThatSegment(t *testing.T) {
+	l := open(t, newDisk(t), small())
+	last := add(t, l, 300)
+	spans := l.Spans()
+	if len(spans) < 5 || spans[0].First != 1 || spans[len(spans)-1].Last != last {
+		t.Fatalf("%+v", spans)
+	}
+	for i, s := range spans[:len(spans)-1] {
+		if s.Bytes != pageSize || spans[i+1].First != s.Last+1 {
+			t.Errorf("%+v, then %+v", s, spans[i+1])
+		}
+		if err := l.Drop(s.Last + 1); err != nil || l.Stats().First != s.Last+1 {
+			t.Errorf("%v, %+v after dropping %+v", err, l.Stats(), s)
+		}
+	}
+}
+
 func TestDrop_SaysWhenAFileCannotBeRemoved(t *testing.T) {
 	d := newDisk(t)
 	l := open(t, d, small())
