@@ -1,0 +1,5 @@
+//go:build !seeded
+
+package segments
+
+func broken(bug) bool { return false }
