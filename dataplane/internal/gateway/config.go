@@ -10,11 +10,11 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/vega-gateway/vega/dataplane/internal/admit"
+	"github.com/vega-gateway/vega/dataplane/internal/journal"
 	"github.com/vega-gateway/vega/dataplane/internal/meter"
 	"github.com/vega-gateway/vega/dataplane/internal/proxy"
 	"github.com/vega-gateway/vega/dataplane/internal/route"
 	"github.com/vega-gateway/vega/dataplane/internal/state"
-	usagev1 "github.com/vega-gateway/vega/proto/gen/go/vega/usage/v1"
 )
 
 // Config 的零值可用。
@@ -45,10 +45,9 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Journal 收下用量记录；Open 与 Close 一一对应。
+// Journal 收下用量记录；*journal.Journal 即是。
 type Journal interface {
-	Open()
-	Close(*usagev1.Request)
+	Open(journal.Opening) journal.Ticket
 	Refuse(app, model, code string)
 }
 

@@ -76,18 +76,6 @@ func orDefault(v *int, d int) {
 // Epoch 是这份记录序列的号，非零。
 func (j *Journal) Epoch() uint64 { return j.epoch }
 
-// Open 记下一个请求将要送出第一个上游字节；每个 Open 恰好对应一个 Close。
-func (j *Journal) Open() { j.inFlight.Add(1) }
-
-// Close 追加一个结束了的请求，从不阻塞。r 从此归本包，调用者不得再碰。
-// 非 UTF-8 或过长的文本、越界的数字会被改写，否则一条记录就能让整批编不出来，或者被控制面退回。
-func (j *Journal) Close(r *usagev1.Request) {
-	cleanRequest(r)
-	boundNumbers(r)
-	j.append(&usagev1.Record{Body: &usagev1.Record_Request{Request: r}})
-	j.inFlight.Add(-1)
-}
-
 // Refuse 记一次没有到过任何上游的拒绝；app 与 model 可空。同一秒内相同的合成一条，那一秒过去后成为记录。
 // 不认得的模型名不留：它来自客户端，留着就能撑大内存与控制面的用量表。
 func (j *Journal) Refuse(app, model, code string) {

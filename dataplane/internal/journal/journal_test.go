@@ -32,10 +32,9 @@ func TestClose_NumbersFromOneWithinTheEpoch(t *testing.T) {
 		t.Errorf("empty: %+v", s)
 	}
 	for i := range 3 {
-		j.Open()
-		j.Close(request(fmt.Sprint(i), 10))
+		j.Open(Opening{}).Close(request(fmt.Sprint(i), 10))
 	}
-	j.Open()
+	j.Open(Opening{})
 	b := j.Batch(1, 2)
 	if b.GetEpoch() != j.Epoch() || b.GetFirstSeq() != 1 || b.GetLastSeq() != 2 || len(b.GetRecords()) != 2 || b.GetRecords()[1].GetSeq() != 2 {
 		t.Fatalf("%v", b)
@@ -135,7 +134,7 @@ func TestClose_DoesNotKeepTheClientsHeaderAlive(t *testing.T) {
 	header := strings.Repeat("x", 30_000)
 	r := request("r", 1)
 	r.ClientRequestId = header[:100]
-	New(Config{}).Close(r)
+	New(Config{}).Open(Opening{}).Close(r)
 	if r.ClientRequestId != header[:100] || unsafe.StringData(r.ClientRequestId) == unsafe.StringData(header) {
 		t.Error("100 bytes keep 30,000 in memory")
 	}
@@ -156,7 +155,7 @@ func TestRefuse_InventedModelNamesDoNotGrowMemory(t *testing.T) {
 func TestRing_FullDropsTheOldestIntoOneGapOfExactSize(t *testing.T) {
 	j := New(Config{MaxRecords: 10})
 	for i := range 25 {
-		j.Close(request(fmt.Sprint(i), int64(i)))
+		j.Open(Opening{}).Close(request(fmt.Sprint(i), int64(i)))
 	}
 	if s := j.Stats(); s.Dropped != 15 || s.Unreported != 25 || s.FirstSeq != 16 {
 		t.Fatalf("%+v", s)
@@ -179,11 +178,11 @@ func TestRing_FullDropsTheOldestIntoOneGapOfExactSize(t *testing.T) {
 func TestRing_DroppingAcknowledgedRecordsIsNoLoss(t *testing.T) {
 	j := New(Config{MaxRecords: 10})
 	for i := range 10 {
-		j.Close(request(fmt.Sprint(i), 1))
+		j.Open(Opening{}).Close(request(fmt.Sprint(i), 1))
 	}
 	j.Acked(j.Batch(1, 10).GetLastSeq())
 	for i := range 10 {
-		j.Close(request(fmt.Sprint(i), 1))
+		j.Open(Opening{}).Close(request(fmt.Sprint(i), 1))
 	}
 	if s := j.Stats(); s.Dropped != 0 || s.Unreported != 10 {
 		t.Fatalf("%+v", s)
@@ -196,7 +195,7 @@ func TestRing_DroppingAcknowledgedRecordsIsNoLoss(t *testing.T) {
 func TestAcked_FreesAllButTheKeptOnes(t *testing.T) {
 	j := New(Config{KeepAcked: 3})
 	for i := range 10 {
-		j.Close(request(fmt.Sprint(i), 1))
+		j.Open(Opening{}).Close(request(fmt.Sprint(i), 1))
 	}
 	j.Batch(1, 4)
 	j.Batch(5, 100)
@@ -216,7 +215,7 @@ func TestAcked_FreesAllButTheKeptOnes(t *testing.T) {
 		t.Errorf("%v", c)
 	}
 	none := New(Config{KeepAcked: -1})
-	none.Close(request("x", 1))
+	none.Open(Opening{}).Close(request("x", 1))
 	none.Acked(1)
 	if s := none.Stats(); s.FirstSeq != 2 || s.LastSeq != 1 {
 		t.Errorf("%+v", s)
@@ -226,7 +225,7 @@ func TestAcked_FreesAllButTheKeptOnes(t *testing.T) {
 func TestBatch_CursorOlderThanAnyCheckpointCountsExactlyAndSaysSo(t *testing.T) {
 	j := New(Config{MaxRecords: 2})
 	for i := range 10 {
-		j.Close(request(fmt.Sprint(i), 1))
+		j.Open(Opening{}).Close(request(fmt.Sprint(i), 1))
 	}
 	b := j.Batch(4, 100) // 没有哪一批停在 3
 	g := b.GetRecords()[0].GetGap()
@@ -248,17 +247,17 @@ func TestWake_AtAFullBatchAndAtFlush(t *testing.T) {
 			return false
 		}
 	}
-	j.Close(request("1", 1))
-	j.Close(request("2", 1))
+	j.Open(Opening{}).Close(request("1", 1))
+	j.Open(Opening{}).Close(request("2", 1))
 	if awake() {
 		t.Error("too early")
 	}
-	j.Close(request("3", 1))
+	j.Open(Opening{}).Close(request("3", 1))
 	if !awake() || awake() {
 		t.Error("want exactly one signal")
 	}
 	j.Batch(1, 10)
-	j.Close(request("4", 1))
+	j.Open(Opening{}).Close(request("4", 1))
 	if awake() {
 		t.Error("the count starts again after a batch")
 	}
@@ -274,7 +273,7 @@ func TestClose_MakesAnyTextEncodable(t *testing.T) {
 	r := request("\xff\xfe", 1)
 	r.ClientRequestId, r.Model = long, "ok"
 	r.Attempts[0].UpstreamModel = "a\xc3"
-	j.Close(r)
+	j.Open(Opening{}).Close(r)
 	j.Refuse("a", "\x80"+long, "model_not_found")
 	j.Flush()
 	b := j.Batch(1, 10)
@@ -292,7 +291,7 @@ func TestClose_KeepsNumbersWithinWhatTheControlPlaneTakes(t *testing.T) {
 	r.StartedUnixMs, r.QueueUs, r.EndedUnixMs = -1, math.MinInt64, math.MaxInt64
 	huge := &usagev1.Attempt{DurationUs: -5, CostNano: math.MaxInt64, Usage: &usagev1.Usage{PromptTokens: proto.Int64(math.MaxInt64), CachedTokens: proto.Int64(-1)}}
 	r.Attempts = append(r.Attempts, huge, &usagev1.Attempt{})
-	j.Close(r)
+	j.Open(Opening{}).Close(r)
 	if r.StartedUnixMs != 0 || r.QueueUs != 0 || r.EndedUnixMs != maxTime || huge.DurationUs != 0 || huge.CostNano != maxCost ||
 		huge.Usage.GetPromptTokens() != maxNumber || huge.Usage.GetCachedTokens() != 0 || huge.Usage.CompletionTokens != nil {
 		t.Errorf("%v", r)
@@ -314,7 +313,7 @@ func TestBatch_StaysFarBelowTheMessageLimit(t *testing.T) {
 		for range 40 {
 			r.Attempts = append(r.Attempts, &usagev1.Attempt{Server: strings.Repeat("s", 63), UpstreamModel: strings.Repeat("m", 256)})
 		}
-		j.Close(r)
+		j.Open(Opening{}).Close(r)
 	}
 	seen, from := 0, uint64(1)
 	for {
@@ -339,8 +338,7 @@ func TestJournal_ConcurrentUseLosesNothing(t *testing.T) {
 	for g := range 8 {
 		wg.Go(func() {
 			for i := range 500 {
-				j.Open()
-				j.Close(request(fmt.Sprint(g, i), 2))
+				j.Open(Opening{}).Close(request(fmt.Sprint(g, i), 2))
 				j.Refuse("a", "m", "queue_full")
 			}
 		})
@@ -420,7 +418,7 @@ func TestJournal_AnyHistoryAddsUp(t *testing.T) {
 			"close": func(t *rapid.T) {
 				r := request("r", rapid.Int64Range(0, 50).Draw(t, "tokens"))
 				truth = truth.Plus(TotalsOf(&usagev1.Record{Body: &usagev1.Record_Request{Request: r}}))
-				j.Close(r)
+				j.Open(Opening{}).Close(r)
 			},
 			"refuse": func(*rapid.T) {
 				j.Refuse("a", "m", "c")
@@ -451,7 +449,7 @@ func TestCheckpoints_StayBounded(t *testing.T) {
 	j := New(Config{MaxRecords: 100})
 	next := uint64(1)
 	for range 3 * maxCheckpoints {
-		j.Close(request("r", 1))
+		j.Open(Opening{}).Close(request("r", 1))
 		b := j.Batch(next, 1)
 		next = b.GetLastSeq() + 1
 		j.Acked(b.GetLastSeq())
@@ -469,8 +467,7 @@ func BenchmarkClose(b *testing.B) {
 	attempts := []*usagev1.Attempt{{Number: 1, Server: "gpu-1", UpstreamModel: "gpt-4o-2024", Usage: &usagev1.Usage{PromptTokens: proto.Int64(1)}}}
 	b.ReportAllocs()
 	for b.Loop() {
-		j.Open()
-		j.Close(&usagev1.Request{Id: "0193e0c2-aaaa", App: "team-a", Model: "gpt-4o", Attempts: attempts})
+		j.Open(Opening{}).Close(&usagev1.Request{Id: "0193e0c2-aaaa", App: "team-a", Model: "gpt-4o", Attempts: attempts})
 	}
 }
 
@@ -485,7 +482,7 @@ func BenchmarkRefuse(b *testing.B) {
 func BenchmarkBatch1000(b *testing.B) {
 	j := New(Config{})
 	for range 1_000 {
-		j.Close(request("0193e0c2-aaaa", 1))
+		j.Open(Opening{}).Close(request("0193e0c2-aaaa", 1))
 	}
 	b.ReportAllocs()
 	for b.Loop() {

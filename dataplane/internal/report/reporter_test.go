@@ -72,8 +72,7 @@ func (r *rig) run(t *testing.T, cfg Config) {
 
 func (r *rig) add(from, n int) {
 	for i := range n {
-		r.j.Open()
-		r.j.Close(request(fmt.Sprint("r", from+i)))
+		r.j.Open(journal.Opening{}).Close(request(fmt.Sprint("r", from+i)))
 	}
 }
 
@@ -263,8 +262,7 @@ func TestRun_ControlPlaneThatTakesNoBatchesIsLeftAfterTheTimeout(t *testing.T) {
 	r.cp.DelayAcks(time.Hour) // 它收下头两批就不再读：再送的停在流控上
 	r.run(t, Config{AckTimeout: 300 * time.Millisecond, Window: 8, BatchRecords: 2_000})
 	for range 20_000 {
-		r.j.Open()
-		r.j.Close(request(strings.Repeat("x", 256)))
+		r.j.Open(journal.Opening{}).Close(request(strings.Repeat("x", 256)))
 	}
 	for deadline := time.Now().Add(10 * time.Second); len(r.cp.UsageHellos()) < 2; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {

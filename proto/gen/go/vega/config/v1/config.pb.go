@@ -225,6 +225,55 @@ func (AppClass) EnumDescriptor() ([]byte, []int) {
 	return file_vega_config_v1_config_proto_rawDescGZIP(), []int{3}
 }
 
+type BudgetPeriod int32
+
+const (
+	BudgetPeriod_BUDGET_PERIOD_UNSPECIFIED BudgetPeriod = 0
+	BudgetPeriod_BUDGET_PERIOD_DAY         BudgetPeriod = 1
+	BudgetPeriod_BUDGET_PERIOD_MONTH       BudgetPeriod = 2
+)
+
+// Enum value maps for BudgetPeriod.
+var (
+	BudgetPeriod_name = map[int32]string{
+		0: "BUDGET_PERIOD_UNSPECIFIED",
+		1: "BUDGET_PERIOD_DAY",
+		2: "BUDGET_PERIOD_MONTH",
+	}
+	BudgetPeriod_value = map[string]int32{
+		"BUDGET_PERIOD_UNSPECIFIED": 0,
+		"BUDGET_PERIOD_DAY":         1,
+		"BUDGET_PERIOD_MONTH":       2,
+	}
+)
+
+func (x BudgetPeriod) Enum() *BudgetPeriod {
+	p := new(BudgetPeriod)
+	*p = x
+	return p
+}
+
+func (x BudgetPeriod) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (BudgetPeriod) Descriptor() protoreflect.EnumDescriptor {
+	return file_vega_config_v1_config_proto_enumTypes[4].Descriptor()
+}
+
+func (BudgetPeriod) Type() protoreflect.EnumType {
+	return &file_vega_config_v1_config_proto_enumTypes[4]
+}
+
+func (x BudgetPeriod) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use BudgetPeriod.Descriptor instead.
+func (BudgetPeriod) EnumDescriptor() ([]byte, []int) {
+	return file_vega_config_v1_config_proto_rawDescGZIP(), []int{4}
+}
+
 type WatchRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Message:
@@ -551,7 +600,8 @@ type NodeStatus struct {
 	LastError string      `protobuf:"bytes,4,opt,name=last_error,json=lastError,proto3" json:"last_error,omitempty"`
 	Ejections []*Ejection `protobuf:"bytes,5,rep,name=ejections,proto3" json:"ejections,omitempty"`
 	// unreported 是还没有被控制面确认的用量记录数。
-	Unreported    int64 `protobuf:"varint,6,opt,name=unreported,proto3" json:"unreported,omitempty"`
+	Unreported    int64          `protobuf:"varint,6,opt,name=unreported,proto3" json:"unreported,omitempty"`
+	Journal       *JournalStatus `protobuf:"bytes,7,opt,name=journal,proto3" json:"journal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -628,6 +678,86 @@ func (x *NodeStatus) GetUnreported() int64 {
 	return 0
 }
 
+func (x *NodeStatus) GetJournal() *JournalStatus {
+	if x != nil {
+		return x.Journal
+	}
+	return nil
+}
+
+// JournalStatus 是用量记录此刻落在哪里。
+type JournalStatus struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// durable 说新的记录写在磁盘上；为假即只在内存里，进程被杀就没有了。
+	Durable bool `protobuf:"varint,1,opt,name=durable,proto3" json:"durable,omitempty"`
+	// trouble 是不在磁盘上的缘由（英文，一行）；durable 时为空。
+	Trouble string `protobuf:"bytes,2,opt,name=trouble,proto3" json:"trouble,omitempty"`
+	// bytes 是磁盘上占的字节，含确认之后留着备用的。
+	Bytes int64 `protobuf:"varint,3,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	// unjournalled 是这一次运行里只进了内存的请求数，只增。
+	Unjournalled  int64 `protobuf:"varint,4,opt,name=unjournalled,proto3" json:"unjournalled,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *JournalStatus) Reset() {
+	*x = JournalStatus{}
+	mi := &file_vega_config_v1_config_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *JournalStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*JournalStatus) ProtoMessage() {}
+
+func (x *JournalStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_vega_config_v1_config_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use JournalStatus.ProtoReflect.Descriptor instead.
+func (*JournalStatus) Descriptor() ([]byte, []int) {
+	return file_vega_config_v1_config_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *JournalStatus) GetDurable() bool {
+	if x != nil {
+		return x.Durable
+	}
+	return false
+}
+
+func (x *JournalStatus) GetTrouble() string {
+	if x != nil {
+		return x.Trouble
+	}
+	return ""
+}
+
+func (x *JournalStatus) GetBytes() int64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *JournalStatus) GetUnjournalled() int64 {
+	if x != nil {
+		return x.Unjournalled
+	}
+	return 0
+}
+
 // Ejection 说一个目标（server + upstream_model）此刻被本节点摘出。
 type Ejection struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -641,7 +771,7 @@ type Ejection struct {
 
 func (x *Ejection) Reset() {
 	*x = Ejection{}
-	mi := &file_vega_config_v1_config_proto_msgTypes[5]
+	mi := &file_vega_config_v1_config_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -653,7 +783,7 @@ func (x *Ejection) String() string {
 func (*Ejection) ProtoMessage() {}
 
 func (x *Ejection) ProtoReflect() protoreflect.Message {
-	mi := &file_vega_config_v1_config_proto_msgTypes[5]
+	mi := &file_vega_config_v1_config_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -666,7 +796,7 @@ func (x *Ejection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ejection.ProtoReflect.Descriptor instead.
 func (*Ejection) Descriptor() ([]byte, []int) {
-	return file_vega_config_v1_config_proto_rawDescGZIP(), []int{5}
+	return file_vega_config_v1_config_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Ejection) GetServer() string {
@@ -703,6 +833,7 @@ type WatchResponse struct {
 	//
 	//	*WatchResponse_Update
 	//	*WatchResponse_Drain
+	//	*WatchResponse_Budgets
 	Message       isWatchResponse_Message `protobuf_oneof:"message"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -710,7 +841,7 @@ type WatchResponse struct {
 
 func (x *WatchResponse) Reset() {
 	*x = WatchResponse{}
-	mi := &file_vega_config_v1_config_proto_msgTypes[6]
+	mi := &file_vega_config_v1_config_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -722,7 +853,7 @@ func (x *WatchResponse) String() string {
 func (*WatchResponse) ProtoMessage() {}
 
 func (x *WatchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vega_config_v1_config_proto_msgTypes[6]
+	mi := &file_vega_config_v1_config_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -735,7 +866,7 @@ func (x *WatchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchResponse.ProtoReflect.Descriptor instead.
 func (*WatchResponse) Descriptor() ([]byte, []int) {
-	return file_vega_config_v1_config_proto_rawDescGZIP(), []int{6}
+	return file_vega_config_v1_config_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *WatchResponse) GetMessage() isWatchResponse_Message {
@@ -763,6 +894,15 @@ func (x *WatchResponse) GetDrain() *Drain {
 	return nil
 }
 
+func (x *WatchResponse) GetBudgets() *Budgets {
+	if x != nil {
+		if x, ok := x.Message.(*WatchResponse_Budgets); ok {
+			return x.Budgets
+		}
+	}
+	return nil
+}
+
 type isWatchResponse_Message interface {
 	isWatchResponse_Message()
 }
@@ -775,9 +915,148 @@ type WatchResponse_Drain struct {
 	Drain *Drain `protobuf:"bytes,2,opt,name=drain,proto3,oneof"`
 }
 
+type WatchResponse_Budgets struct {
+	Budgets *Budgets `protobuf:"bytes,3,opt,name=budgets,proto3,oneof"`
+}
+
 func (*WatchResponse_Update) isWatchResponse_Message() {}
 
 func (*WatchResponse_Drain) isWatchResponse_Message() {}
+
+func (*WatchResponse_Budgets) isWatchResponse_Message() {}
+
+// Budgets 是有预算的各 app 花到了哪里，约每秒一条；没有列出的 app 没有预算。
+type Budgets struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Apps  []*BudgetStatus        `protobuf:"bytes,1,rep,name=apps,proto3" json:"apps,omitempty"`
+	// nodes 是此刻连着的节点数，至少 1：控制面不在时，每个节点至多再花余下的 1/nodes。
+	Nodes         int64 `protobuf:"varint,2,opt,name=nodes,proto3" json:"nodes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Budgets) Reset() {
+	*x = Budgets{}
+	mi := &file_vega_config_v1_config_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Budgets) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Budgets) ProtoMessage() {}
+
+func (x *Budgets) ProtoReflect() protoreflect.Message {
+	mi := &file_vega_config_v1_config_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Budgets.ProtoReflect.Descriptor instead.
+func (*Budgets) Descriptor() ([]byte, []int) {
+	return file_vega_config_v1_config_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *Budgets) GetApps() []*BudgetStatus {
+	if x != nil {
+		return x.Apps
+	}
+	return nil
+}
+
+func (x *Budgets) GetNodes() int64 {
+	if x != nil {
+		return x.Nodes
+	}
+	return 0
+}
+
+// BudgetStatus 是一个 app 在这一期里已经入库的花费。
+type BudgetStatus struct {
+	state             protoimpl.MessageState `protogen:"open.v1"`
+	App               string                 `protobuf:"bytes,1,opt,name=app,proto3" json:"app,omitempty"`
+	PeriodStartUnixMs int64                  `protobuf:"varint,2,opt,name=period_start_unix_ms,json=periodStartUnixMs,proto3" json:"period_start_unix_ms,omitempty"`
+	// period_end_unix_ms 是重新开始的时刻。
+	PeriodEndUnixMs int64 `protobuf:"varint,3,opt,name=period_end_unix_ms,json=periodEndUnixMs,proto3" json:"period_end_unix_ms,omitempty"`
+	SpentNano       int64 `protobuf:"varint,4,opt,name=spent_nano,json=spentNano,proto3" json:"spent_nano,omitempty"`
+	// spent_tokens 是输入与输出 token 之和。
+	SpentTokens   int64 `protobuf:"varint,5,opt,name=spent_tokens,json=spentTokens,proto3" json:"spent_tokens,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BudgetStatus) Reset() {
+	*x = BudgetStatus{}
+	mi := &file_vega_config_v1_config_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BudgetStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BudgetStatus) ProtoMessage() {}
+
+func (x *BudgetStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_vega_config_v1_config_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BudgetStatus.ProtoReflect.Descriptor instead.
+func (*BudgetStatus) Descriptor() ([]byte, []int) {
+	return file_vega_config_v1_config_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *BudgetStatus) GetApp() string {
+	if x != nil {
+		return x.App
+	}
+	return ""
+}
+
+func (x *BudgetStatus) GetPeriodStartUnixMs() int64 {
+	if x != nil {
+		return x.PeriodStartUnixMs
+	}
+	return 0
+}
+
+func (x *BudgetStatus) GetPeriodEndUnixMs() int64 {
+	if x != nil {
+		return x.PeriodEndUnixMs
+	}
+	return 0
+}
+
+func (x *BudgetStatus) GetSpentNano() int64 {
+	if x != nil {
+		return x.SpentNano
+	}
+	return 0
+}
+
+func (x *BudgetStatus) GetSpentTokens() int64 {
+	if x != nil {
+		return x.SpentTokens
+	}
+	return 0
+}
 
 // SnapshotUpdate 是一版配置。digest 相同的内容不重发：此时 snapshot 为空、unchanged 为真，节点只改版本号。
 type SnapshotUpdate struct {
@@ -795,7 +1074,7 @@ type SnapshotUpdate struct {
 
 func (x *SnapshotUpdate) Reset() {
 	*x = SnapshotUpdate{}
-	mi := &file_vega_config_v1_config_proto_msgTypes[7]
+	mi := &file_vega_config_v1_config_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -807,7 +1086,7 @@ func (x *SnapshotUpdate) String() string {
 func (*SnapshotUpdate) ProtoMessage() {}
 
 func (x *SnapshotUpdate) ProtoReflect() protoreflect.Message {
-	mi := &file_vega_config_v1_config_proto_msgTypes[7]
+	mi := &file_vega_config_v1_config_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -820,7 +1099,7 @@ func (x *SnapshotUpdate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotUpdate.ProtoReflect.Descriptor instead.
 func (*SnapshotUpdate) Descriptor() ([]byte, []int) {
-	return file_vega_config_v1_config_proto_rawDescGZIP(), []int{7}
+	return file_vega_config_v1_config_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *SnapshotUpdate) GetRevision() uint64 {
@@ -868,7 +1147,7 @@ type Drain struct {
 
 func (x *Drain) Reset() {
 	*x = Drain{}
-	mi := &file_vega_config_v1_config_proto_msgTypes[8]
+	mi := &file_vega_config_v1_config_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -880,7 +1159,7 @@ func (x *Drain) String() string {
 func (*Drain) ProtoMessage() {}
 
 func (x *Drain) ProtoReflect() protoreflect.Message {
-	mi := &file_vega_config_v1_config_proto_msgTypes[8]
+	mi := &file_vega_config_v1_config_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -893,7 +1172,7 @@ func (x *Drain) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Drain.ProtoReflect.Descriptor instead.
 func (*Drain) Descriptor() ([]byte, []int) {
-	return file_vega_config_v1_config_proto_rawDescGZIP(), []int{8}
+	return file_vega_config_v1_config_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Drain) GetReason() string {
@@ -918,7 +1197,7 @@ type Snapshot struct {
 
 func (x *Snapshot) Reset() {
 	*x = Snapshot{}
-	mi := &file_vega_config_v1_config_proto_msgTypes[9]
+	mi := &file_vega_config_v1_config_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -930,7 +1209,7 @@ func (x *Snapshot) String() string {
 func (*Snapshot) ProtoMessage() {}
 
 func (x *Snapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_vega_config_v1_config_proto_msgTypes[9]
+	mi := &file_vega_config_v1_config_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -943,7 +1222,7 @@ func (x *Snapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Snapshot.ProtoReflect.Descriptor instead.
 func (*Snapshot) Descriptor() ([]byte, []int) {
-	return file_vega_config_v1_config_proto_rawDescGZIP(), []int{9}
+	return file_vega_config_v1_config_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Snapshot) GetServers() []*Server {
@@ -993,7 +1272,7 @@ type Limits struct {
 
 func (x *Limits) Reset() {
 	*x = Limits{}
-	mi := &file_vega_config_v1_config_proto_msgTypes[10]
+	mi := &file_vega_config_v1_config_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1005,7 +1284,7 @@ func (x *Limits) String() string {
 func (*Limits) ProtoMessage() {}
 
 func (x *Limits) ProtoReflect() protoreflect.Message {
-	mi := &file_vega_config_v1_config_proto_msgTypes[10]
+	mi := &file_vega_config_v1_config_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1018,7 +1297,7 @@ func (x *Limits) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Limits.ProtoReflect.Descriptor instead.
 func (*Limits) Descriptor() ([]byte, []int) {
-	return file_vega_config_v1_config_proto_rawDescGZIP(), []int{10}
+	return file_vega_config_v1_config_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Limits) GetMaxConcurrency() int64 {
@@ -1062,14 +1341,15 @@ type Server struct {
 	// ca_pem 是验证上游证书用的 PEM；空则用系统的。
 	CaPem string `protobuf:"bytes,14,opt,name=ca_pem,json=caPem,proto3" json:"ca_pem,omitempty"`
 	// proxy_url 是出站代理（http、https、socks5）；空则直连，不看环境变量。
-	ProxyUrl      string `protobuf:"bytes,15,opt,name=proxy_url,json=proxyUrl,proto3" json:"proxy_url,omitempty"`
+	ProxyUrl      string       `protobuf:"bytes,15,opt,name=proxy_url,json=proxyUrl,proto3" json:"proxy_url,omitempty"`
+	DrainLimits   *DrainLimits `protobuf:"bytes,16,opt,name=drain_limits,json=drainLimits,proto3" json:"drain_limits,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Server) Reset() {
 	*x = Server{}
-	mi := &file_vega_config_v1_config_proto_msgTypes[11]
+	mi := &file_vega_config_v1_config_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1081,7 +1361,7 @@ func (x *Server) String() string {
 func (*Server) ProtoMessage() {}
 
 func (x *Server) ProtoReflect() protoreflect.Message {
-	mi := &file_vega_config_v1_config_proto_msgTypes[11]
+	mi := &file_vega_config_v1_config_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1094,7 +1374,7 @@ func (x *Server) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Server.ProtoReflect.Descriptor instead.
 func (*Server) Descriptor() ([]byte, []int) {
-	return file_vega_config_v1_config_proto_rawDescGZIP(), []int{11}
+	return file_vega_config_v1_config_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Server) GetName() string {
@@ -1202,6 +1482,77 @@ func (x *Server) GetProxyUrl() string {
 	return ""
 }
 
+func (x *Server) GetDrainLimits() *DrainLimits {
+	if x != nil {
+		return x.DrainLimits
+	}
+	return nil
+}
+
+// DrainLimits 限着客户端走后仍收下去的调用；on_disconnect 不是 drain 时不看。
+type DrainLimits struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// timeout_ms 从客户端走的那一刻算起。
+	TimeoutMs int64 `protobuf:"varint,1,opt,name=timeout_ms,json=timeoutMs,proto3" json:"timeout_ms,omitempty"`
+	// max_tokens 是客户端走后至多再收多少输出 token。
+	MaxTokens int64 `protobuf:"varint,2,opt,name=max_tokens,json=maxTokens,proto3" json:"max_tokens,omitempty"`
+	// max_concurrency 是一个节点上同时收着的调用数；再多的当场取消。
+	MaxConcurrency int64 `protobuf:"varint,3,opt,name=max_concurrency,json=maxConcurrency,proto3" json:"max_concurrency,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *DrainLimits) Reset() {
+	*x = DrainLimits{}
+	mi := &file_vega_config_v1_config_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DrainLimits) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DrainLimits) ProtoMessage() {}
+
+func (x *DrainLimits) ProtoReflect() protoreflect.Message {
+	mi := &file_vega_config_v1_config_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DrainLimits.ProtoReflect.Descriptor instead.
+func (*DrainLimits) Descriptor() ([]byte, []int) {
+	return file_vega_config_v1_config_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *DrainLimits) GetTimeoutMs() int64 {
+	if x != nil {
+		return x.TimeoutMs
+	}
+	return 0
+}
+
+func (x *DrainLimits) GetMaxTokens() int64 {
+	if x != nil {
+		return x.MaxTokens
+	}
+	return 0
+}
+
+func (x *DrainLimits) GetMaxConcurrency() int64 {
+	if x != nil {
+		return x.MaxConcurrency
+	}
+	return 0
+}
+
 type Queue struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	TimeoutMs     int64                  `protobuf:"varint,1,opt,name=timeout_ms,json=timeoutMs,proto3" json:"timeout_ms,omitempty"`
@@ -1212,7 +1563,7 @@ type Queue struct {
 
 func (x *Queue) Reset() {
 	*x = Queue{}
-	mi := &file_vega_config_v1_config_proto_msgTypes[12]
+	mi := &file_vega_config_v1_config_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1224,7 +1575,7 @@ func (x *Queue) String() string {
 func (*Queue) ProtoMessage() {}
 
 func (x *Queue) ProtoReflect() protoreflect.Message {
-	mi := &file_vega_config_v1_config_proto_msgTypes[12]
+	mi := &file_vega_config_v1_config_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1237,7 +1588,7 @@ func (x *Queue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Queue.ProtoReflect.Descriptor instead.
 func (*Queue) Descriptor() ([]byte, []int) {
-	return file_vega_config_v1_config_proto_rawDescGZIP(), []int{12}
+	return file_vega_config_v1_config_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Queue) GetTimeoutMs() int64 {
@@ -1266,7 +1617,7 @@ type Timeouts struct {
 
 func (x *Timeouts) Reset() {
 	*x = Timeouts{}
-	mi := &file_vega_config_v1_config_proto_msgTypes[13]
+	mi := &file_vega_config_v1_config_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1278,7 +1629,7 @@ func (x *Timeouts) String() string {
 func (*Timeouts) ProtoMessage() {}
 
 func (x *Timeouts) ProtoReflect() protoreflect.Message {
-	mi := &file_vega_config_v1_config_proto_msgTypes[13]
+	mi := &file_vega_config_v1_config_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1291,7 +1642,7 @@ func (x *Timeouts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Timeouts.ProtoReflect.Descriptor instead.
 func (*Timeouts) Descriptor() ([]byte, []int) {
-	return file_vega_config_v1_config_proto_rawDescGZIP(), []int{13}
+	return file_vega_config_v1_config_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Timeouts) GetConnectMs() int64 {
@@ -1332,7 +1683,7 @@ type Header struct {
 
 func (x *Header) Reset() {
 	*x = Header{}
-	mi := &file_vega_config_v1_config_proto_msgTypes[14]
+	mi := &file_vega_config_v1_config_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1344,7 +1695,7 @@ func (x *Header) String() string {
 func (*Header) ProtoMessage() {}
 
 func (x *Header) ProtoReflect() protoreflect.Message {
-	mi := &file_vega_config_v1_config_proto_msgTypes[14]
+	mi := &file_vega_config_v1_config_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1357,7 +1708,7 @@ func (x *Header) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Header.ProtoReflect.Descriptor instead.
 func (*Header) Descriptor() ([]byte, []int) {
-	return file_vega_config_v1_config_proto_rawDescGZIP(), []int{14}
+	return file_vega_config_v1_config_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Header) GetName() string {
@@ -1387,7 +1738,7 @@ type Model struct {
 
 func (x *Model) Reset() {
 	*x = Model{}
-	mi := &file_vega_config_v1_config_proto_msgTypes[15]
+	mi := &file_vega_config_v1_config_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1399,7 +1750,7 @@ func (x *Model) String() string {
 func (*Model) ProtoMessage() {}
 
 func (x *Model) ProtoReflect() protoreflect.Message {
-	mi := &file_vega_config_v1_config_proto_msgTypes[15]
+	mi := &file_vega_config_v1_config_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1412,7 +1763,7 @@ func (x *Model) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Model.ProtoReflect.Descriptor instead.
 func (*Model) Descriptor() ([]byte, []int) {
-	return file_vega_config_v1_config_proto_rawDescGZIP(), []int{15}
+	return file_vega_config_v1_config_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Model) GetName() string {
@@ -1456,7 +1807,7 @@ type Target struct {
 
 func (x *Target) Reset() {
 	*x = Target{}
-	mi := &file_vega_config_v1_config_proto_msgTypes[16]
+	mi := &file_vega_config_v1_config_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1468,7 +1819,7 @@ func (x *Target) String() string {
 func (*Target) ProtoMessage() {}
 
 func (x *Target) ProtoReflect() protoreflect.Message {
-	mi := &file_vega_config_v1_config_proto_msgTypes[16]
+	mi := &file_vega_config_v1_config_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1481,7 +1832,7 @@ func (x *Target) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Target.ProtoReflect.Descriptor instead.
 func (*Target) Descriptor() ([]byte, []int) {
-	return file_vega_config_v1_config_proto_rawDescGZIP(), []int{16}
+	return file_vega_config_v1_config_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Target) GetServer() string {
@@ -1526,7 +1877,7 @@ type Prices struct {
 
 func (x *Prices) Reset() {
 	*x = Prices{}
-	mi := &file_vega_config_v1_config_proto_msgTypes[17]
+	mi := &file_vega_config_v1_config_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1538,7 +1889,7 @@ func (x *Prices) String() string {
 func (*Prices) ProtoMessage() {}
 
 func (x *Prices) ProtoReflect() protoreflect.Message {
-	mi := &file_vega_config_v1_config_proto_msgTypes[17]
+	mi := &file_vega_config_v1_config_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1551,7 +1902,7 @@ func (x *Prices) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Prices.ProtoReflect.Descriptor instead.
 func (*Prices) Descriptor() ([]byte, []int) {
-	return file_vega_config_v1_config_proto_rawDescGZIP(), []int{17}
+	return file_vega_config_v1_config_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Prices) GetInputNanoPerMillion() int64 {
@@ -1592,13 +1943,15 @@ type App struct {
 	// models 是允许的公开模型名，* 是通配。
 	Models        []string `protobuf:"bytes,6,rep,name=models,proto3" json:"models,omitempty"`
 	DefaultServer string   `protobuf:"bytes,7,opt,name=default_server,json=defaultServer,proto3" json:"default_server,omitempty"`
+	// budget 没有则不限。
+	Budget        *Budget `protobuf:"bytes,8,opt,name=budget,proto3" json:"budget,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *App) Reset() {
 	*x = App{}
-	mi := &file_vega_config_v1_config_proto_msgTypes[18]
+	mi := &file_vega_config_v1_config_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1610,7 +1963,7 @@ func (x *App) String() string {
 func (*App) ProtoMessage() {}
 
 func (x *App) ProtoReflect() protoreflect.Message {
-	mi := &file_vega_config_v1_config_proto_msgTypes[18]
+	mi := &file_vega_config_v1_config_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1623,7 +1976,7 @@ func (x *App) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use App.ProtoReflect.Descriptor instead.
 func (*App) Descriptor() ([]byte, []int) {
-	return file_vega_config_v1_config_proto_rawDescGZIP(), []int{18}
+	return file_vega_config_v1_config_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *App) GetName() string {
@@ -1675,6 +2028,94 @@ func (x *App) GetDefaultServer() string {
 	return ""
 }
 
+func (x *App) GetBudget() *Budget {
+	if x != nil {
+		return x.Budget
+	}
+	return nil
+}
+
+// Budget 是一期之内至多花多少；amount_nano 与 tokens 为 0 即这一项不限，两项都给则先到者为准。
+type Budget struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// amount_nano 的单位是 10⁻⁹ 货币单位。
+	AmountNano int64 `protobuf:"varint,1,opt,name=amount_nano,json=amountNano,proto3" json:"amount_nano,omitempty"`
+	// tokens 是输入与输出之和。
+	Tokens int64        `protobuf:"varint,2,opt,name=tokens,proto3" json:"tokens,omitempty"`
+	Period BudgetPeriod `protobuf:"varint,3,opt,name=period,proto3,enum=vega.config.v1.BudgetPeriod" json:"period,omitempty"`
+	// time_zone 是 IANA 时区名，定一期从哪一刻开始。
+	TimeZone string `protobuf:"bytes,4,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
+	// soft_percent 是花到百分之几就警告；0 即不警告。
+	SoftPercent   int64 `protobuf:"varint,5,opt,name=soft_percent,json=softPercent,proto3" json:"soft_percent,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Budget) Reset() {
+	*x = Budget{}
+	mi := &file_vega_config_v1_config_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Budget) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Budget) ProtoMessage() {}
+
+func (x *Budget) ProtoReflect() protoreflect.Message {
+	mi := &file_vega_config_v1_config_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Budget.ProtoReflect.Descriptor instead.
+func (*Budget) Descriptor() ([]byte, []int) {
+	return file_vega_config_v1_config_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *Budget) GetAmountNano() int64 {
+	if x != nil {
+		return x.AmountNano
+	}
+	return 0
+}
+
+func (x *Budget) GetTokens() int64 {
+	if x != nil {
+		return x.Tokens
+	}
+	return 0
+}
+
+func (x *Budget) GetPeriod() BudgetPeriod {
+	if x != nil {
+		return x.Period
+	}
+	return BudgetPeriod_BUDGET_PERIOD_UNSPECIFIED
+}
+
+func (x *Budget) GetTimeZone() string {
+	if x != nil {
+		return x.TimeZone
+	}
+	return ""
+}
+
+func (x *Budget) GetSoftPercent() int64 {
+	if x != nil {
+		return x.SoftPercent
+	}
+	return 0
+}
+
 type Key struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// id 是稳定的 UUID 文本，进日志与用量；secret 从不出现。
@@ -1691,7 +2132,7 @@ type Key struct {
 
 func (x *Key) Reset() {
 	*x = Key{}
-	mi := &file_vega_config_v1_config_proto_msgTypes[19]
+	mi := &file_vega_config_v1_config_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1703,7 +2144,7 @@ func (x *Key) String() string {
 func (*Key) ProtoMessage() {}
 
 func (x *Key) ProtoReflect() protoreflect.Message {
-	mi := &file_vega_config_v1_config_proto_msgTypes[19]
+	mi := &file_vega_config_v1_config_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1716,7 +2157,7 @@ func (x *Key) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Key.ProtoReflect.Descriptor instead.
 func (*Key) Descriptor() ([]byte, []int) {
-	return file_vega_config_v1_config_proto_rawDescGZIP(), []int{19}
+	return file_vega_config_v1_config_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Key) GetId() string {
@@ -1778,7 +2219,7 @@ const file_vega_config_v1_config_proto_rawDesc = "" +
 	"\x04Nack\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\x04R\brevision\x12\x16\n" +
 	"\x06digest\x18\x02 \x01(\fR\x06digest\x12\x16\n" +
-	"\x06reason\x18\x03 \x01(\tR\x06reason\"\xd6\x01\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\"\x8f\x02\n" +
 	"\n" +
 	"NodeStatus\x12\x1b\n" +
 	"\tin_flight\x18\x01 \x01(\x03R\binFlight\x12\x18\n" +
@@ -1789,16 +2230,33 @@ const file_vega_config_v1_config_proto_rawDesc = "" +
 	"\tejections\x18\x05 \x03(\v2\x18.vega.config.v1.EjectionR\tejections\x12\x1e\n" +
 	"\n" +
 	"unreported\x18\x06 \x01(\x03R\n" +
-	"unreported\"\x85\x01\n" +
+	"unreported\x127\n" +
+	"\ajournal\x18\a \x01(\v2\x1d.vega.config.v1.JournalStatusR\ajournal\"}\n" +
+	"\rJournalStatus\x12\x18\n" +
+	"\adurable\x18\x01 \x01(\bR\adurable\x12\x18\n" +
+	"\atrouble\x18\x02 \x01(\tR\atrouble\x12\x14\n" +
+	"\x05bytes\x18\x03 \x01(\x03R\x05bytes\x12\"\n" +
+	"\funjournalled\x18\x04 \x01(\x03R\funjournalled\"\x85\x01\n" +
 	"\bEjection\x12\x16\n" +
 	"\x06server\x18\x01 \x01(\tR\x06server\x12%\n" +
 	"\x0eupstream_model\x18\x02 \x01(\tR\rupstreamModel\x12\x16\n" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\"\n" +
-	"\runtil_unix_ms\x18\x04 \x01(\x03R\vuntilUnixMs\"\x83\x01\n" +
+	"\runtil_unix_ms\x18\x04 \x01(\x03R\vuntilUnixMs\"\xb8\x01\n" +
 	"\rWatchResponse\x128\n" +
 	"\x06update\x18\x01 \x01(\v2\x1e.vega.config.v1.SnapshotUpdateH\x00R\x06update\x12-\n" +
-	"\x05drain\x18\x02 \x01(\v2\x15.vega.config.v1.DrainH\x00R\x05drainB\t\n" +
-	"\amessage\"\xe9\x01\n" +
+	"\x05drain\x18\x02 \x01(\v2\x15.vega.config.v1.DrainH\x00R\x05drain\x123\n" +
+	"\abudgets\x18\x03 \x01(\v2\x17.vega.config.v1.BudgetsH\x00R\abudgetsB\t\n" +
+	"\amessage\"Q\n" +
+	"\aBudgets\x120\n" +
+	"\x04apps\x18\x01 \x03(\v2\x1c.vega.config.v1.BudgetStatusR\x04apps\x12\x14\n" +
+	"\x05nodes\x18\x02 \x01(\x03R\x05nodes\"\xc0\x01\n" +
+	"\fBudgetStatus\x12\x10\n" +
+	"\x03app\x18\x01 \x01(\tR\x03app\x12/\n" +
+	"\x14period_start_unix_ms\x18\x02 \x01(\x03R\x11periodStartUnixMs\x12+\n" +
+	"\x12period_end_unix_ms\x18\x03 \x01(\x03R\x0fperiodEndUnixMs\x12\x1d\n" +
+	"\n" +
+	"spent_nano\x18\x04 \x01(\x03R\tspentNano\x12!\n" +
+	"\fspent_tokens\x18\x05 \x01(\x03R\vspentTokens\"\xe9\x01\n" +
 	"\x0eSnapshotUpdate\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\x04R\brevision\x12\x16\n" +
 	"\x06digest\x18\x02 \x01(\fR\x06digest\x12\x1a\n" +
@@ -1817,7 +2275,7 @@ const file_vega_config_v1_config_proto_rawDesc = "" +
 	"\x06Limits\x12'\n" +
 	"\x0fmax_concurrency\x18\x01 \x01(\x03R\x0emaxConcurrency\x12.\n" +
 	"\x13requests_per_minute\x18\x02 \x01(\x03R\x11requestsPerMinute\x12*\n" +
-	"\x11tokens_per_minute\x18\x03 \x01(\x03R\x0ftokensPerMinute\"\xcd\x04\n" +
+	"\x11tokens_per_minute\x18\x03 \x01(\x03R\x0ftokensPerMinute\"\x8d\x05\n" +
 	"\x06Server\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
 	"\bprovider\x18\x02 \x01(\tR\bprovider\x12\x19\n" +
@@ -1834,7 +2292,14 @@ const file_vega_config_v1_config_proto_rawDesc = "" +
 	"\fstream_usage\x18\f \x01(\x0e2\x1b.vega.config.v1.StreamUsageR\vstreamUsage\x120\n" +
 	"\aheaders\x18\r \x03(\v2\x16.vega.config.v1.HeaderR\aheaders\x12\x15\n" +
 	"\x06ca_pem\x18\x0e \x01(\tR\x05caPem\x12\x1b\n" +
-	"\tproxy_url\x18\x0f \x01(\tR\bproxyUrl\"G\n" +
+	"\tproxy_url\x18\x0f \x01(\tR\bproxyUrl\x12>\n" +
+	"\fdrain_limits\x18\x10 \x01(\v2\x1b.vega.config.v1.DrainLimitsR\vdrainLimits\"t\n" +
+	"\vDrainLimits\x12\x1d\n" +
+	"\n" +
+	"timeout_ms\x18\x01 \x01(\x03R\ttimeoutMs\x12\x1d\n" +
+	"\n" +
+	"max_tokens\x18\x02 \x01(\x03R\tmaxTokens\x12'\n" +
+	"\x0fmax_concurrency\x18\x03 \x01(\x03R\x0emaxConcurrency\"G\n" +
 	"\x05Queue\x12\x1d\n" +
 	"\n" +
 	"timeout_ms\x18\x01 \x01(\x03R\ttimeoutMs\x12\x1f\n" +
@@ -1863,7 +2328,7 @@ const file_vega_config_v1_config_proto_rawDesc = "" +
 	"\x16input_nano_per_million\x18\x01 \x01(\x03R\x13inputNanoPerMillion\x12@\n" +
 	"\x1dcached_input_nano_per_million\x18\x02 \x01(\x03R\x19cachedInputNanoPerMillion\x125\n" +
 	"\x17output_nano_per_million\x18\x03 \x01(\x03R\x14outputNanoPerMillion\x12\x1a\n" +
-	"\bcurrency\x18\x04 \x01(\tR\bcurrency\"\xea\x01\n" +
+	"\bcurrency\x18\x04 \x01(\tR\bcurrency\"\x9a\x02\n" +
 	"\x03App\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aenabled\x18\x02 \x01(\bR\aenabled\x12\x16\n" +
@@ -1871,7 +2336,15 @@ const file_vega_config_v1_config_proto_rawDesc = "" +
 	"\x05class\x18\x04 \x01(\x0e2\x18.vega.config.v1.AppClassR\x05class\x12.\n" +
 	"\x06limits\x18\x05 \x01(\v2\x16.vega.config.v1.LimitsR\x06limits\x12\x16\n" +
 	"\x06models\x18\x06 \x03(\tR\x06models\x12%\n" +
-	"\x0edefault_server\x18\a \x01(\tR\rdefaultServer\"z\n" +
+	"\x0edefault_server\x18\a \x01(\tR\rdefaultServer\x12.\n" +
+	"\x06budget\x18\b \x01(\v2\x16.vega.config.v1.BudgetR\x06budget\"\xb7\x01\n" +
+	"\x06Budget\x12\x1f\n" +
+	"\vamount_nano\x18\x01 \x01(\x03R\n" +
+	"amountNano\x12\x16\n" +
+	"\x06tokens\x18\x02 \x01(\x03R\x06tokens\x124\n" +
+	"\x06period\x18\x03 \x01(\x0e2\x1c.vega.config.v1.BudgetPeriodR\x06period\x12\x1b\n" +
+	"\ttime_zone\x18\x04 \x01(\tR\btimeZone\x12!\n" +
+	"\fsoft_percent\x18\x05 \x01(\x03R\vsoftPercent\"z\n" +
 	"\x03Key\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x10\n" +
 	"\x03app\x18\x02 \x01(\tR\x03app\x12\x12\n" +
@@ -1895,7 +2368,11 @@ const file_vega_config_v1_config_proto_rawDesc = "" +
 	"\x15APP_CLASS_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15APP_CLASS_INTERACTIVE\x10\x01\x12\x16\n" +
 	"\x12APP_CLASS_STANDARD\x10\x02\x12\x13\n" +
-	"\x0fAPP_CLASS_BATCH\x10\x032Y\n" +
+	"\x0fAPP_CLASS_BATCH\x10\x03*]\n" +
+	"\fBudgetPeriod\x12\x1d\n" +
+	"\x19BUDGET_PERIOD_UNSPECIFIED\x10\x00\x12\x15\n" +
+	"\x11BUDGET_PERIOD_DAY\x10\x01\x12\x17\n" +
+	"\x13BUDGET_PERIOD_MONTH\x10\x022Y\n" +
 	"\rConfigService\x12H\n" +
 	"\x05Watch\x12\x1c.vega.config.v1.WatchRequest\x1a\x1d.vega.config.v1.WatchResponse(\x010\x01BCZAgithub.com/vega-gateway/vega/proto/gen/go/vega/config/v1;configv1b\x06proto3"
 
@@ -1911,64 +2388,76 @@ func file_vega_config_v1_config_proto_rawDescGZIP() []byte {
 	return file_vega_config_v1_config_proto_rawDescData
 }
 
-var file_vega_config_v1_config_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_vega_config_v1_config_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
+var file_vega_config_v1_config_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
+var file_vega_config_v1_config_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
 var file_vega_config_v1_config_proto_goTypes = []any{
 	(Encoding)(0),          // 0: vega.config.v1.Encoding
 	(OnDisconnect)(0),      // 1: vega.config.v1.OnDisconnect
 	(StreamUsage)(0),       // 2: vega.config.v1.StreamUsage
 	(AppClass)(0),          // 3: vega.config.v1.AppClass
-	(*WatchRequest)(nil),   // 4: vega.config.v1.WatchRequest
-	(*Hello)(nil),          // 5: vega.config.v1.Hello
-	(*Ack)(nil),            // 6: vega.config.v1.Ack
-	(*Nack)(nil),           // 7: vega.config.v1.Nack
-	(*NodeStatus)(nil),     // 8: vega.config.v1.NodeStatus
-	(*Ejection)(nil),       // 9: vega.config.v1.Ejection
-	(*WatchResponse)(nil),  // 10: vega.config.v1.WatchResponse
-	(*SnapshotUpdate)(nil), // 11: vega.config.v1.SnapshotUpdate
-	(*Drain)(nil),          // 12: vega.config.v1.Drain
-	(*Snapshot)(nil),       // 13: vega.config.v1.Snapshot
-	(*Limits)(nil),         // 14: vega.config.v1.Limits
-	(*Server)(nil),         // 15: vega.config.v1.Server
-	(*Queue)(nil),          // 16: vega.config.v1.Queue
-	(*Timeouts)(nil),       // 17: vega.config.v1.Timeouts
-	(*Header)(nil),         // 18: vega.config.v1.Header
-	(*Model)(nil),          // 19: vega.config.v1.Model
-	(*Target)(nil),         // 20: vega.config.v1.Target
-	(*Prices)(nil),         // 21: vega.config.v1.Prices
-	(*App)(nil),            // 22: vega.config.v1.App
-	(*Key)(nil),            // 23: vega.config.v1.Key
+	(BudgetPeriod)(0),      // 4: vega.config.v1.BudgetPeriod
+	(*WatchRequest)(nil),   // 5: vega.config.v1.WatchRequest
+	(*Hello)(nil),          // 6: vega.config.v1.Hello
+	(*Ack)(nil),            // 7: vega.config.v1.Ack
+	(*Nack)(nil),           // 8: vega.config.v1.Nack
+	(*NodeStatus)(nil),     // 9: vega.config.v1.NodeStatus
+	(*JournalStatus)(nil),  // 10: vega.config.v1.JournalStatus
+	(*Ejection)(nil),       // 11: vega.config.v1.Ejection
+	(*WatchResponse)(nil),  // 12: vega.config.v1.WatchResponse
+	(*Budgets)(nil),        // 13: vega.config.v1.Budgets
+	(*BudgetStatus)(nil),   // 14: vega.config.v1.BudgetStatus
+	(*SnapshotUpdate)(nil), // 15: vega.config.v1.SnapshotUpdate
+	(*Drain)(nil),          // 16: vega.config.v1.Drain
+	(*Snapshot)(nil),       // 17: vega.config.v1.Snapshot
+	(*Limits)(nil),         // 18: vega.config.v1.Limits
+	(*Server)(nil),         // 19: vega.config.v1.Server
+	(*DrainLimits)(nil),    // 20: vega.config.v1.DrainLimits
+	(*Queue)(nil),          // 21: vega.config.v1.Queue
+	(*Timeouts)(nil),       // 22: vega.config.v1.Timeouts
+	(*Header)(nil),         // 23: vega.config.v1.Header
+	(*Model)(nil),          // 24: vega.config.v1.Model
+	(*Target)(nil),         // 25: vega.config.v1.Target
+	(*Prices)(nil),         // 26: vega.config.v1.Prices
+	(*App)(nil),            // 27: vega.config.v1.App
+	(*Budget)(nil),         // 28: vega.config.v1.Budget
+	(*Key)(nil),            // 29: vega.config.v1.Key
 }
 var file_vega_config_v1_config_proto_depIdxs = []int32{
-	5,  // 0: vega.config.v1.WatchRequest.hello:type_name -> vega.config.v1.Hello
-	6,  // 1: vega.config.v1.WatchRequest.ack:type_name -> vega.config.v1.Ack
-	7,  // 2: vega.config.v1.WatchRequest.nack:type_name -> vega.config.v1.Nack
-	8,  // 3: vega.config.v1.WatchRequest.status:type_name -> vega.config.v1.NodeStatus
-	9,  // 4: vega.config.v1.NodeStatus.ejections:type_name -> vega.config.v1.Ejection
-	11, // 5: vega.config.v1.WatchResponse.update:type_name -> vega.config.v1.SnapshotUpdate
-	12, // 6: vega.config.v1.WatchResponse.drain:type_name -> vega.config.v1.Drain
-	0,  // 7: vega.config.v1.SnapshotUpdate.encoding:type_name -> vega.config.v1.Encoding
-	15, // 8: vega.config.v1.Snapshot.servers:type_name -> vega.config.v1.Server
-	19, // 9: vega.config.v1.Snapshot.models:type_name -> vega.config.v1.Model
-	22, // 10: vega.config.v1.Snapshot.apps:type_name -> vega.config.v1.App
-	23, // 11: vega.config.v1.Snapshot.keys:type_name -> vega.config.v1.Key
-	14, // 12: vega.config.v1.Server.limits:type_name -> vega.config.v1.Limits
-	16, // 13: vega.config.v1.Server.queue:type_name -> vega.config.v1.Queue
-	17, // 14: vega.config.v1.Server.timeouts:type_name -> vega.config.v1.Timeouts
-	1,  // 15: vega.config.v1.Server.on_disconnect:type_name -> vega.config.v1.OnDisconnect
-	2,  // 16: vega.config.v1.Server.stream_usage:type_name -> vega.config.v1.StreamUsage
-	18, // 17: vega.config.v1.Server.headers:type_name -> vega.config.v1.Header
-	20, // 18: vega.config.v1.Model.targets:type_name -> vega.config.v1.Target
-	21, // 19: vega.config.v1.Model.prices:type_name -> vega.config.v1.Prices
-	3,  // 20: vega.config.v1.App.class:type_name -> vega.config.v1.AppClass
-	14, // 21: vega.config.v1.App.limits:type_name -> vega.config.v1.Limits
-	4,  // 22: vega.config.v1.ConfigService.Watch:input_type -> vega.config.v1.WatchRequest
-	10, // 23: vega.config.v1.ConfigService.Watch:output_type -> vega.config.v1.WatchResponse
-	23, // [23:24] is the sub-list for method output_type
-	22, // [22:23] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	6,  // 0: vega.config.v1.WatchRequest.hello:type_name -> vega.config.v1.Hello
+	7,  // 1: vega.config.v1.WatchRequest.ack:type_name -> vega.config.v1.Ack
+	8,  // 2: vega.config.v1.WatchRequest.nack:type_name -> vega.config.v1.Nack
+	9,  // 3: vega.config.v1.WatchRequest.status:type_name -> vega.config.v1.NodeStatus
+	11, // 4: vega.config.v1.NodeStatus.ejections:type_name -> vega.config.v1.Ejection
+	10, // 5: vega.config.v1.NodeStatus.journal:type_name -> vega.config.v1.JournalStatus
+	15, // 6: vega.config.v1.WatchResponse.update:type_name -> vega.config.v1.SnapshotUpdate
+	16, // 7: vega.config.v1.WatchResponse.drain:type_name -> vega.config.v1.Drain
+	13, // 8: vega.config.v1.WatchResponse.budgets:type_name -> vega.config.v1.Budgets
+	14, // 9: vega.config.v1.Budgets.apps:type_name -> vega.config.v1.BudgetStatus
+	0,  // 10: vega.config.v1.SnapshotUpdate.encoding:type_name -> vega.config.v1.Encoding
+	19, // 11: vega.config.v1.Snapshot.servers:type_name -> vega.config.v1.Server
+	24, // 12: vega.config.v1.Snapshot.models:type_name -> vega.config.v1.Model
+	27, // 13: vega.config.v1.Snapshot.apps:type_name -> vega.config.v1.App
+	29, // 14: vega.config.v1.Snapshot.keys:type_name -> vega.config.v1.Key
+	18, // 15: vega.config.v1.Server.limits:type_name -> vega.config.v1.Limits
+	21, // 16: vega.config.v1.Server.queue:type_name -> vega.config.v1.Queue
+	22, // 17: vega.config.v1.Server.timeouts:type_name -> vega.config.v1.Timeouts
+	1,  // 18: vega.config.v1.Server.on_disconnect:type_name -> vega.config.v1.OnDisconnect
+	2,  // 19: vega.config.v1.Server.stream_usage:type_name -> vega.config.v1.StreamUsage
+	23, // 20: vega.config.v1.Server.headers:type_name -> vega.config.v1.Header
+	20, // 21: vega.config.v1.Server.drain_limits:type_name -> vega.config.v1.DrainLimits
+	25, // 22: vega.config.v1.Model.targets:type_name -> vega.config.v1.Target
+	26, // 23: vega.config.v1.Model.prices:type_name -> vega.config.v1.Prices
+	3,  // 24: vega.config.v1.App.class:type_name -> vega.config.v1.AppClass
+	18, // 25: vega.config.v1.App.limits:type_name -> vega.config.v1.Limits
+	28, // 26: vega.config.v1.App.budget:type_name -> vega.config.v1.Budget
+	4,  // 27: vega.config.v1.Budget.period:type_name -> vega.config.v1.BudgetPeriod
+	5,  // 28: vega.config.v1.ConfigService.Watch:input_type -> vega.config.v1.WatchRequest
+	12, // 29: vega.config.v1.ConfigService.Watch:output_type -> vega.config.v1.WatchResponse
+	29, // [29:30] is the sub-list for method output_type
+	28, // [28:29] is the sub-list for method input_type
+	28, // [28:28] is the sub-list for extension type_name
+	28, // [28:28] is the sub-list for extension extendee
+	0,  // [0:28] is the sub-list for field type_name
 }
 
 func init() { file_vega_config_v1_config_proto_init() }
@@ -1982,17 +2471,18 @@ func file_vega_config_v1_config_proto_init() {
 		(*WatchRequest_Nack)(nil),
 		(*WatchRequest_Status)(nil),
 	}
-	file_vega_config_v1_config_proto_msgTypes[6].OneofWrappers = []any{
+	file_vega_config_v1_config_proto_msgTypes[7].OneofWrappers = []any{
 		(*WatchResponse_Update)(nil),
 		(*WatchResponse_Drain)(nil),
+		(*WatchResponse_Budgets)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_vega_config_v1_config_proto_rawDesc), len(file_vega_config_v1_config_proto_rawDesc)),
-			NumEnums:      4,
-			NumMessages:   20,
+			NumEnums:      5,
+			NumMessages:   25,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

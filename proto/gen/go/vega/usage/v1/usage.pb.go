@@ -236,8 +236,10 @@ type Hello struct {
 	FirstSeq uint64 `protobuf:"varint,3,opt,name=first_seq,json=firstSeq,proto3" json:"first_seq,omitempty"`
 	LastSeq  uint64 `protobuf:"varint,4,opt,name=last_seq,json=lastSeq,proto3" json:"last_seq,omitempty"`
 	// acked_seq 是节点见过的最大确认；大于控制面的游标说明数据库回到了过去。
-	AckedSeq      uint64 `protobuf:"varint,5,opt,name=acked_seq,json=ackedSeq,proto3" json:"acked_seq,omitempty"`
-	SentUnixMs    int64  `protobuf:"varint,6,opt,name=sent_unix_ms,json=sentUnixMs,proto3" json:"sent_unix_ms,omitempty"`
+	AckedSeq   uint64 `protobuf:"varint,5,opt,name=acked_seq,json=ackedSeq,proto3" json:"acked_seq,omitempty"`
+	SentUnixMs int64  `protobuf:"varint,6,opt,name=sent_unix_ms,json=sentUnixMs,proto3" json:"sent_unix_ms,omitempty"`
+	// durable 说这个 epoch 的记录写在磁盘上。
+	Durable       bool `protobuf:"varint,7,opt,name=durable,proto3" json:"durable,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -312,6 +314,13 @@ func (x *Hello) GetSentUnixMs() int64 {
 		return x.SentUnixMs
 	}
 	return 0
+}
+
+func (x *Hello) GetDurable() bool {
+	if x != nil {
+		return x.Durable
+	}
+	return false
 }
 
 type ReportResponse struct {
@@ -836,8 +845,12 @@ type Request struct {
 	// attempts 按发生次序；最后一个的 server 是这个请求计入的 server。
 	Attempts        []*Attempt `protobuf:"bytes,15,rep,name=attempts,proto3" json:"attempts,omitempty"`
 	ClientRequestId string     `protobuf:"bytes,16,opt,name=client_request_id,json=clientRequestId,proto3" json:"client_request_id,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// replayed 说节点在这个请求进行中死去，这一条由重启后的重放补上；ended_unix_ms 是它最后一次被看见的时刻。
+	Replayed bool `protobuf:"varint,17,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	// unjournalled 说这一条没有进过磁盘：那时日志写不进去。
+	Unjournalled  bool `protobuf:"varint,18,opt,name=unjournalled,proto3" json:"unjournalled,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Request) Reset() {
@@ -980,6 +993,20 @@ func (x *Request) GetClientRequestId() string {
 		return x.ClientRequestId
 	}
 	return ""
+}
+
+func (x *Request) GetReplayed() bool {
+	if x != nil {
+		return x.Replayed
+	}
+	return false
+}
+
+func (x *Request) GetUnjournalled() bool {
+	if x != nil {
+		return x.Unjournalled
+	}
+	return false
 }
 
 // Attempt 是一次真正发出去的上游调用。
@@ -1318,7 +1345,7 @@ const file_vega_usage_v1_usage_proto_rawDesc = "" +
 	"\rReportRequest\x12,\n" +
 	"\x05hello\x18\x01 \x01(\v2\x14.vega.usage.v1.HelloH\x00R\x05hello\x12,\n" +
 	"\x05batch\x18\x02 \x01(\v2\x14.vega.usage.v1.BatchH\x00R\x05batchB\t\n" +
-	"\amessage\"\xad\x01\n" +
+	"\amessage\"\xc7\x01\n" +
 	"\x05Hello\x12\x17\n" +
 	"\anode_id\x18\x01 \x01(\tR\x06nodeId\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x06R\x05epoch\x12\x1b\n" +
@@ -1326,7 +1353,8 @@ const file_vega_usage_v1_usage_proto_rawDesc = "" +
 	"\blast_seq\x18\x04 \x01(\x04R\alastSeq\x12\x1b\n" +
 	"\tacked_seq\x18\x05 \x01(\x04R\backedSeq\x12 \n" +
 	"\fsent_unix_ms\x18\x06 \x01(\x03R\n" +
-	"sentUnixMs\"t\n" +
+	"sentUnixMs\x12\x18\n" +
+	"\adurable\x18\a \x01(\bR\adurable\"t\n" +
 	"\x0eReportResponse\x12&\n" +
 	"\x03ack\x18\x01 \x01(\v2\x12.vega.usage.v1.AckH\x00R\x03ack\x12/\n" +
 	"\x06resend\x18\x02 \x01(\v2\x15.vega.usage.v1.ResendH\x00R\x06resendB\t\n" +
@@ -1364,7 +1392,7 @@ const file_vega_usage_v1_usage_proto_rawDesc = "" +
 	"\arequest\x18\x02 \x01(\v2\x16.vega.usage.v1.RequestH\x00R\arequest\x125\n" +
 	"\brefusals\x18\x03 \x01(\v2\x17.vega.usage.v1.RefusalsH\x00R\brefusals\x12&\n" +
 	"\x03gap\x18\x04 \x01(\v2\x12.vega.usage.v1.GapH\x00R\x03gapB\x06\n" +
-	"\x04body\"\x80\x04\n" +
+	"\x04body\"\xc0\x04\n" +
 	"\aRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x15\n" +
 	"\x06key_id\x18\x02 \x01(\tR\x05keyId\x12\x10\n" +
@@ -1382,7 +1410,9 @@ const file_vega_usage_v1_usage_proto_rawDesc = "" +
 	"\rfirst_byte_us\x18\r \x01(\x03R\vfirstByteUs\x12\x1a\n" +
 	"\brevision\x18\x0e \x01(\x04R\brevision\x122\n" +
 	"\battempts\x18\x0f \x03(\v2\x16.vega.usage.v1.AttemptR\battempts\x12*\n" +
-	"\x11client_request_id\x18\x10 \x01(\tR\x0fclientRequestId\"\xe6\x02\n" +
+	"\x11client_request_id\x18\x10 \x01(\tR\x0fclientRequestId\x12\x1a\n" +
+	"\breplayed\x18\x11 \x01(\bR\breplayed\x12\"\n" +
+	"\funjournalled\x18\x12 \x01(\bR\funjournalled\"\xe6\x02\n" +
 	"\aAttempt\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x05R\x06number\x12\x16\n" +
 	"\x06server\x18\x02 \x01(\tR\x06server\x12%\n" +
