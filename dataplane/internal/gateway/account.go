@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/vega-gateway/vega/dataplane/internal/journal"
 	"github.com/vega-gateway/vega/dataplane/internal/meter"
 	"github.com/vega-gateway/vega/dataplane/internal/route"
 	"github.com/vega-gateway/vega/dataplane/internal/state"
@@ -48,7 +47,6 @@ func (x *exchange) openAttempt(t *state.Target) {
 		x.rec = &record{}
 		x.rec.req.Attempts = x.rec.list[:0]
 		a = &x.rec.first
-		x.ticket = x.gw.journal.Open(journal.Opening{})
 	} else {
 		a = &usagev1.Attempt{}
 	}
@@ -156,6 +154,7 @@ func (x *exchange) settleAccount(status int, o usagev1.Outcome) {
 		x.status = status
 	}
 	if x.rec == nil {
+		x.withdraw() // 崩溃在得知有没有送到之前
 		return
 	}
 	r := &x.rec.req
@@ -170,7 +169,8 @@ func (x *exchange) settleAccount(status int, o usagev1.Outcome) {
 	r.QueueUs, r.FirstByteUs = x.queued.Microseconds(), x.firstByte.Microseconds()
 	r.Revision, r.ClientRequestId = x.st.Revision, x.clientRequestID()
 	x.noteUsage()
-	x.ticket.Close(r)
+	x.book.open = false
+	x.book.ticket.Close(r)
 }
 
 // account 在路的尽头收尾：账还开着的在此关上，没到过上游的记一次拒绝。

@@ -15,18 +15,15 @@ import (
 	"github.com/vega-gateway/vega/dataplane/internal/admit"
 	"github.com/vega-gateway/vega/dataplane/internal/gateway"
 	"github.com/vega-gateway/vega/dataplane/internal/httpapi"
+	"github.com/vega-gateway/vega/dataplane/internal/journal"
 	"github.com/vega-gateway/vega/dataplane/internal/proxy"
 	"github.com/vega-gateway/vega/dataplane/internal/route"
 	"github.com/vega-gateway/vega/dataplane/internal/state"
 	configv1 "github.com/vega-gateway/vega/proto/gen/go/vega/config/v1"
-	usagev1 "github.com/vega-gateway/vega/proto/gen/go/vega/usage/v1"
 )
 
 type nowhere struct{}
 
-func (nowhere) Open()                       {}
-func (nowhere) Close(*usagev1.Request)      {}
-func (nowhere) Refuse(_, _, _ string)       {}
 func (nowhere) Write(p []byte) (int, error) { return len(p), nil }
 func (nowhere) Sync() error                 { return nil }
 
@@ -67,7 +64,7 @@ func benchGateway(b *testing.B, base string) string {
 	h := state.New()
 	h.Swap(newSnap().server("s1", base+"/v1").model("m", "s1").compile(b))
 	pool := proxy.New(proxy.Config{})
-	g, err := gateway.New(gateway.Config{}, gateway.Deps{State: h, Gate: newGate(b, admit.Config{}, admit.Deps{}), Router: route.New(route.Config{}, route.Deps{}), Upstreams: pool, Journal: nowhere{},
+	g, err := gateway.New(gateway.Config{}, gateway.Deps{State: h, Gate: newGate(b, admit.Config{}, admit.Deps{}), Router: route.New(route.Config{}, route.Deps{}), Upstreams: pool, Journal: journal.New(journal.Config{MaxRecords: 1000}),
 		Log: zap.New(zapcore.NewCore(zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig()), nowhere{}, zap.InfoLevel))})
 	if err != nil {
 		b.Fatal(err)

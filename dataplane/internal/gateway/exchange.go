@@ -10,7 +10,6 @@ import (
 
 	"github.com/vega-gateway/vega/dataplane/internal/admit"
 	"github.com/vega-gateway/vega/dataplane/internal/dialect"
-	"github.com/vega-gateway/vega/dataplane/internal/journal"
 	"github.com/vega-gateway/vega/dataplane/internal/proxy"
 	"github.com/vega-gateway/vega/dataplane/internal/route"
 	"github.com/vega-gateway/vega/dataplane/internal/state"
@@ -78,7 +77,7 @@ type exchange struct {
 
 	// 结局。
 	rec       *record
-	ticket    journal.Ticket // 有 rec 才有
+	book      book
 	queued    time.Duration
 	position  int64 // 第一次入队时排第几，0 即没有等过
 	comment   [64]byte

@@ -35,12 +35,15 @@ func (x *exchange) forward() {
 	if body != nil {
 		c.Body = body
 	}
+	x.bookCall(t)
 	x.live, x.failure = x.gw.upstreams.Do(x.upstreamContext(t.Server), &c)
 	if body != nil {
 		body.Release()
 	}
 	if x.live != nil || x.failure.Sent {
 		x.openAttempt(t)
+	} else {
+		x.withdraw()
 	}
 }
 

@@ -247,8 +247,8 @@ func TestQueue_ClientsThatHangUpLeaveAtOnceAndNeverReachTheUpstream(t *testing.T
 	if got := b.up.Stats().Requests; got != 2 {
 		t.Fatalf("%d requests reached the upstream, want 2", got)
 	}
-	if len(b.journal.refused) != 0 && b.journal.refused["canceled"] != clients {
-		t.Errorf("refused %v", b.journal.refused)
+	if len(b.journal.refused()) != 0 && b.journal.refused()["canceled"] != clients {
+		t.Errorf("refused %v", b.journal.refused())
 	}
 }
 
@@ -411,8 +411,8 @@ func TestQueue_RefusalAfterThe200IsAnEventAndCountedAsARefusal(t *testing.T) {
 	}
 	b.logged(t, `"code":"queue_timeout"`)
 	b.logged(t, `"status":429,"outcome":"refused"`)
-	if b.journal.refused["queue_timeout"] != 1 || b.up.Stats().Requests != 1 {
-		t.Fatalf("refused %v, %d calls", b.journal.refused, b.up.Stats().Requests)
+	if b.journal.refused()["queue_timeout"] != 1 || b.up.Stats().Requests != 1 {
+		t.Fatalf("refused %v, %d calls", b.journal.refused(), b.up.Stats().Requests)
 	}
 	// 没有排过队的拒绝，该是什么状态还是什么状态。
 	want(t, b.chat(askStream, header("X-Vega-Queue-Events", "1"), header("X-Vega-Queue-Timeout-Ms", "0")), 429, "queue_full")

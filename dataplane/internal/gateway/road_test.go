@@ -130,8 +130,8 @@ func TestServe_Refusals(t *testing.T) {
 	if u.Stats().Requests != 0 || len(n.journal.all()) != 0 {
 		t.Fatal("a refused request reached the upstream")
 	}
-	if n.journal.refused["invalid_api_key"] != 5 || n.journal.refused["model_not_found"] != 1 {
-		t.Fatalf("refusals %v", n.journal.refused)
+	if n.journal.refused()["invalid_api_key"] != 5 || n.journal.refused()["model_not_found"] != 1 {
+		t.Fatalf("refusals %v", n.journal.refused())
 	}
 }
 
