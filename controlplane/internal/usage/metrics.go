@@ -1,6 +1,10 @@
 package usage
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
 
 // Metrics 是本包的指标；一个进程一份，由 NewMetrics 造。
 type Metrics struct {
@@ -11,6 +15,12 @@ type Metrics struct {
 	regressions prometheus.Counter
 	seconds     prometheus.Histogram
 	difference  *prometheus.GaugeVec
+
+	rollSeconds  prometheus.Histogram
+	rollDeltas   prometheus.Counter
+	rollRows     prometheus.Counter
+	rollFailures prometheus.Counter
+	rollLast     prometheus.Gauge
 }
 
 // NewMetrics 把指标登记到 reg；重复登记会 panic，因此一个 reg 只调一次。
@@ -31,8 +41,21 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Buckets: []float64{.001, .002, .005, .01, .02, .05, .1, .2, .5, 1, 5}}),
 		difference: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "vega_usage_conservation_difference", Help: "Aggregates minus cursors, by column; anything but 0 is a defect."}, []string{"column"}),
+
+		rollSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "vega_usage_roll_seconds", Help: "Time to merge one chunk of deltas into the levels.",
+			Buckets: []float64{.001, .005, .01, .02, .05, .1, .2, .5, 1, 5}}),
+		rollDeltas: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "vega_usage_roll_deltas_total", Help: "Delta rows merged into the levels by this replica."}),
+		rollRows: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "vega_usage_roll_rows_total", Help: "Level rows written by this replica."}),
+		rollFailures: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "vega_usage_roll_failures_total", Help: "Rolls that failed and will be tried again."}),
+		rollLast: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "vega_usage_roll_last_time_seconds", Help: "When this replica last merged deltas, in Unix seconds."}),
 	}
-	reg.MustRegister(m.batches, m.records, m.lost, m.mismatches, m.regressions, m.seconds, m.difference)
+	reg.MustRegister(m.batches, m.records, m.lost, m.mismatches, m.regressions, m.seconds, m.difference,
+		m.rollSeconds, m.rollDeltas, m.rollRows, m.rollFailures, m.rollLast)
 	return m
 }
 
@@ -42,5 +65,14 @@ func (m *Metrics) count(v Verdict) {
 	m.lost.Add(float64(v.Lost))
 	if v.Mismatch != nil {
 		m.mismatches.Inc()
+	}
+}
+
+func (m *Metrics) rolled(r RollResult, took time.Duration) {
+	m.rollLast.SetToCurrentTime()
+	if r.Deltas > 0 {
+		m.rollSeconds.Observe(took.Seconds())
+		m.rollDeltas.Add(float64(r.Deltas))
+		m.rollRows.Add(float64(r.Rows))
 	}
 }

@@ -8,10 +8,9 @@ import (
 type Step struct {
 	Verdict Verdict
 	Cursor  Cursor
-	// Minutes 与 Refused 按主键升序，不重键。
-	Minutes []MinuteRow
-	Refused []RefusedRow
-	Gaps    []GapRow
+	// Deltas 按主键升序，不重键；Bucket 是分钟。
+	Deltas []Entry
+	Gaps   []GapRow
 }
 
 // GapRow 是一段再也拿不出的记录；Totals.Lost 是其中的记录数。
@@ -59,7 +58,7 @@ func Plan(c Cursor, b Batch) Step {
 			v.Mismatch = &next.Mismatch
 		}
 	}
-	return Step{Verdict: v, Cursor: next, Minutes: roll.minuteRows(), Refused: roll.refusedRows(), Gaps: gaps}
+	return Step{Verdict: v, Cursor: next, Deltas: entries(roll.rows), Gaps: gaps}
 }
 
 // gapRow 取洞里还没有计过的一段。known 为假表示洞的内容不知道：此后累计的差就是洞的大小，不是缺陷。
