@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 
+	"github.com/vega-gateway/vega/controlplane/internal/postgres/sqlcgen"
 	"github.com/vega-gateway/vega/controlplane/internal/usage"
 	"github.com/vega-gateway/vega/proto/vegaerr"
 )
@@ -17,7 +18,7 @@ import (
 const rollLock = 0x7665_6761_0001
 
 // RollUsage 把至多 limit 行增量并入各级：删增量与加总数在同一个事务里，因此死在哪里都不丢不重。
-// 另一个副本正在并时什么也不做，Busy 为真。
+// 早于一级的 usage_floor 的不再写进那一级。另一个副本正在并时什么也不做，Busy 为真。
 func (s *Store) RollUsage(ctx context.Context, limit int) (usage.RollResult, error) {
 	var result usage.RollResult
 	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
@@ -30,7 +31,7 @@ func (s *Store) RollUsage(ctx context.Context, limit int) (usage.RollResult, err
 			return nil
 		}
 		var err error
-		result, err = roll(ctx, tx, limit)
+		result, err = roll(ctx, tx, s.q.WithTx(tx), limit)
 		return err
 	})
 	if err != nil {
@@ -39,7 +40,7 @@ func (s *Store) RollUsage(ctx context.Context, limit int) (usage.RollResult, err
 	return result, nil
 }
 
-func roll(ctx context.Context, tx pgx.Tx, limit int) (usage.RollResult, error) {
+func roll(ctx context.Context, tx pgx.Tx, q *sqlcgen.Queries, limit int) (usage.RollResult, error) {
 	levels := usage.NewLevels()
 	deltas, err := takeDeltas(ctx, tx, levels, limit)
 	if err != nil || deltas == 0 {
@@ -49,6 +50,15 @@ func roll(ctx context.Context, tx pgx.Tx, limit int) (usage.RollResult, error) {
 	// 各级的表都大，而碰到的键少：逐键走主键，不让计划器去扫整张表。
 	if _, err := tx.Exec(ctx, "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL enable_seqscan = off"); err != nil {
 		return usage.RollResult{}, fmt.Errorf("set the planner: %w", err)
+	}
+	floors, err := readFloors(ctx, q)
+	if err != nil {
+		return usage.RollResult{}, err
+	}
+	if late := levels.Retire(floors); late != (usage.Totals{}) {
+		if err := q.AddUsageRetired(ctx, lateParams(late)); err != nil {
+			return usage.RollResult{}, fmt.Errorf("keep the totals of late records: %w", err)
+		}
 	}
 	result := usage.RollResult{Deltas: deltas}
 	for _, w := range []levelRows{
@@ -61,6 +71,14 @@ func roll(ctx context.Context, tx pgx.Tx, limit int) (usage.RollResult, error) {
 		result.Rows += len(w.sums)
 	}
 	return result, nil
+}
+
+// lateParams 是晚得连天都已清退的记录：只剩总数。
+func lateParams(t usage.Totals) sqlcgen.AddUsageRetiredParams {
+	return sqlcgen.AddUsageRetiredParams{
+		Partition: "late", Requests: t.Requests, Attempts: t.Attempts, Refused: t.Refused, PromptTokens: t.PromptTokens,
+		CompletionTokens: t.CompletionTokens, CachedTokens: t.CachedTokens, ReasoningTokens: t.ReasoningTokens, CostNano: t.CostNano,
+	}
 }
 
 // takeDeltas 删去最旧的 limit 行，加进 levels 的分钟。

@@ -101,7 +101,7 @@ func (c *client) call(req *usagev1.ReportRequest) (*usagev1.ReportResponse, erro
 func (c *client) hello() uint64 {
 	c.t.Helper()
 	resp, err := c.call(&usagev1.ReportRequest{Message: &usagev1.ReportRequest_Hello{Hello: &usagev1.Hello{
-		NodeId: c.node, Epoch: c.epoch, FirstSeq: 1, SentUnixMs: time.Now().UnixMilli()}}})
+		NodeId: c.node, Epoch: c.epoch, FirstSeq: 1, Durable: true, SentUnixMs: time.Now().UnixMilli()}}})
 	if err != nil || resp.GetAck() == nil {
 		c.t.Fatalf("hello: %v %v", resp, err)
 	}

@@ -216,15 +216,36 @@ func TestReport_DatabaseWentBackIsSeenAndHealedByResending(t *testing.T) {
 	journal := makeJournal(rand.New(rand.NewPCG(7, 7)), 30)
 	c := open(t, r, "n", 1)
 	resp, err := c.call(&usagev1.ReportRequest{Message: &usagev1.ReportRequest_Hello{Hello: &usagev1.Hello{
-		NodeId: "n", Epoch: 1, FirstSeq: 1, LastSeq: 30, AckedSeq: 30}}})
+		NodeId: "n", Epoch: 1, FirstSeq: 1, LastSeq: 30, AckedSeq: 25, Durable: true}}})
 	if err != nil || resp.GetAck().GetHighWater() != 0 {
 		t.Fatalf("%v %v", resp, err)
 	}
 	if n := counter(t, r.reg, "vega_usage_cursor_regressions_total", ""); n != 1 {
 		t.Errorf("%v regressions", n)
 	}
-	c.report(journal, 0, 30)
+	c.report(journal, 0, 10)
+	c.report(journal, 10, 30)
+	if n := counter(t, r.reg, "vega_usage_healed_records_total", ""); n != 25 {
+		t.Errorf("%v records healed", n)
+	}
 	verify(t, store, url, journal)
+}
+
+func TestReport_RecordsOfAVolatileEpochAreUnjournalled(t *testing.T) {
+	url := pgtest.New(t, migrate)
+	store := openStore(t, url)
+	c := open(t, startReplica(t, store, usage.Config{}), "n", 1)
+	journal := makeJournal(rand.New(rand.NewPCG(9, 9)), 50)
+	if _, err := c.call(&usagev1.ReportRequest{Message: &usagev1.ReportRequest_Hello{Hello: &usagev1.Hello{NodeId: "n", Epoch: 1, FirstSeq: 1}}}); err != nil {
+		t.Fatal(err)
+	}
+	c.report(journal, 0, 50)
+	settle(t, store)
+	for g, n := range stored(t, connect(t, url), "usage_day") {
+		if n["unjournalled"] != n["requests"] {
+			t.Errorf("%v: %d of %d", g, n["unjournalled"], n["requests"])
+		}
+	}
 }
 
 func TestReport_HostileNamesAreStoredNotRefused(t *testing.T) {

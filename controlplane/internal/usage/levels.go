@@ -52,6 +52,22 @@ func foldBy(to map[ByKey]*Sum, from map[Key]*Sum) {
 	}
 }
 
+// Retire 去掉各级里早于 floors 的行，返回连天的合计都已清退的那些的总数。在 Fold 之后调用。
+func (l *Levels) Retire(floors map[Level]time.Time) (late Totals) {
+	for k, s := range l.daysBy {
+		if k.Dim == DimAll && k.Bucket.Before(floors[LevelDayBy]) {
+			late = late.Plus(s.Totals())
+		}
+	}
+	for level, rows := range map[Level]map[Key]*Sum{LevelMinute: l.minutes, LevelHour: l.hours, LevelDay: l.days} {
+		maps.DeleteFunc(rows, func(k Key, _ *Sum) bool { return k.Bucket.Before(floors[level]) })
+	}
+	for level, rows := range map[Level]map[ByKey]*Sum{LevelHourBy: l.hoursBy, LevelDayBy: l.daysBy} {
+		maps.DeleteFunc(rows, func(k ByKey, _ *Sum) bool { return k.Bucket.Before(floors[level]) })
+	}
+	return late
+}
+
 // Minutes 按主键升序，下同。
 func (l *Levels) Minutes() []Entry { return entries(l.minutes) }
 

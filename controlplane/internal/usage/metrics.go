@@ -16,6 +16,11 @@ type Metrics struct {
 	seconds     prometheus.Histogram
 	difference  *prometheus.GaugeVec
 
+	conservedAt     prometheus.Gauge
+	levelDifference *prometheus.GaugeVec
+	comparedAt      prometheus.Gauge
+	healed          prometheus.Counter
+
 	rollSeconds  prometheus.Histogram
 	rollDeltas   prometheus.Counter
 	rollRows     prometheus.Counter
@@ -41,6 +46,14 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Buckets: []float64{.001, .002, .005, .01, .02, .05, .1, .2, .5, 1, 5}}),
 		difference: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "vega_usage_conservation_difference", Help: "Aggregates minus cursors, by column; anything but 0 is a defect."}, []string{"column"}),
+		conservedAt: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "vega_usage_conservation_checked_time_seconds", Help: "When conservation was last checked, in Unix seconds."}),
+		levelDifference: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "vega_usage_level_difference", Help: "What a level differed from the hours at the last random hour and day; anything but 0 is a defect."}, []string{"level"}),
+		comparedAt: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "vega_usage_levels_compared_time_seconds", Help: "When the levels were last compared, in Unix seconds."}),
+		healed: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "vega_usage_healed_records_total", Help: "Records counted again after the database had forgotten an acknowledged position."}),
 
 		rollSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "vega_usage_roll_seconds", Help: "Time to merge one chunk of deltas into the levels.",
@@ -55,6 +68,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Name: "vega_usage_roll_last_time_seconds", Help: "When this replica last merged deltas, in Unix seconds."}),
 	}
 	reg.MustRegister(m.batches, m.records, m.lost, m.mismatches, m.regressions, m.seconds, m.difference,
+		m.conservedAt, m.levelDifference, m.comparedAt, m.healed,
 		m.rollSeconds, m.rollDeltas, m.rollRows, m.rollFailures, m.rollLast)
 	return m
 }

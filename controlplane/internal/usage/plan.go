@@ -28,7 +28,7 @@ func Plan(c Cursor, b Batch) Step {
 	case b.First > c.HighWater+1:
 		return Step{Verdict: Verdict{Kind: Resend, HighWater: c.HighWater}, Cursor: c}
 	}
-	roll := newRollup(b.Clock)
+	roll := newRollup(b.Clock, b.Volatile)
 	var added Totals
 	var gaps []GapRow
 	hole := false

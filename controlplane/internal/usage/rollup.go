@@ -8,12 +8,13 @@ import (
 
 // rollup 在内存里把一批记录并成增量的各行。
 type rollup struct {
-	clock Clock
-	rows  map[Key]*Sum
+	clock    Clock
+	volatile bool
+	rows     map[Key]*Sum
 }
 
-func newRollup(c Clock) *rollup {
-	return &rollup{clock: c, rows: make(map[Key]*Sum)}
+func newRollup(c Clock, volatile bool) *rollup {
+	return &rollup{clock: c, volatile: volatile, rows: make(map[Key]*Sum)}
 }
 
 // request 把请求记在最后一次调用的那一行，把每次调用记在它自己的那一行。
@@ -27,7 +28,11 @@ func (r *rollup) request(q *usagev1.Request) {
 		key.ServedModel = clean(cmp.Or(a.GetServedModel(), q.GetServedModel()), maxModel)
 		addAttempt(at(r.rows, key), a)
 	}
-	addRequest(at(r.rows, key), q)
+	s := at(r.rows, key)
+	addRequest(s, q)
+	if r.volatile || q.GetUnjournalled() {
+		s.Counts[CountUnjournalled]++
+	}
 }
 
 func addRequest(s *Sum, q *usagev1.Request) {
@@ -38,9 +43,6 @@ func addRequest(s *Sum, q *usagev1.Request) {
 	}
 	if q.GetReplayed() {
 		c[CountReplayed]++
-	}
-	if q.GetUnjournalled() {
-		c[CountUnjournalled]++
 	}
 	duration := max(q.GetEndedUnixMs()-q.GetStartedUnixMs(), 0) * 1000
 	c[CountQueueUS] += q.GetQueueUs()

@@ -7,6 +7,7 @@ package sqlcgen
 
 import (
 	"context"
+	"time"
 )
 
 const addUsageGap = `-- name: AddUsageGap :exec
@@ -52,6 +53,51 @@ func (q *Queries) AddUsageGap(ctx context.Context, arg AddUsageGapParams) error 
 		arg.ReasoningTokens,
 		arg.CostNano,
 		arg.Lost,
+	)
+	return err
+}
+
+const addUsageRetired = `-- name: AddUsageRetired :exec
+INSERT INTO usage_retired AS u (
+    partition, requests, attempts, refused, prompt_tokens, completion_tokens, cached_tokens, reasoning_tokens, cost_nano
+) VALUES (
+    $1, $2, $3, $4, $5, $6, $7, $8, $9
+)
+ON CONFLICT (partition) DO UPDATE SET
+    requests = u.requests + EXCLUDED.requests,
+    attempts = u.attempts + EXCLUDED.attempts,
+    refused = u.refused + EXCLUDED.refused,
+    prompt_tokens = u.prompt_tokens + EXCLUDED.prompt_tokens,
+    completion_tokens = u.completion_tokens + EXCLUDED.completion_tokens,
+    cached_tokens = u.cached_tokens + EXCLUDED.cached_tokens,
+    reasoning_tokens = u.reasoning_tokens + EXCLUDED.reasoning_tokens,
+    cost_nano = u.cost_nano + EXCLUDED.cost_nano,
+    retired_at = now()
+`
+
+type AddUsageRetiredParams struct {
+	Partition        string
+	Requests         int64
+	Attempts         int64
+	Refused          int64
+	PromptTokens     int64
+	CompletionTokens int64
+	CachedTokens     int64
+	ReasoningTokens  int64
+	CostNano         int64
+}
+
+func (q *Queries) AddUsageRetired(ctx context.Context, arg AddUsageRetiredParams) error {
+	_, err := q.db.Exec(ctx, addUsageRetired,
+		arg.Partition,
+		arg.Requests,
+		arg.Attempts,
+		arg.Refused,
+		arg.PromptTokens,
+		arg.CompletionTokens,
+		arg.CachedTokens,
+		arg.ReasoningTokens,
+		arg.CostNano,
 	)
 	return err
 }
@@ -102,6 +148,15 @@ func (q *Queries) AdvanceUsageCursor(ctx context.Context, arg AdvanceUsageCursor
 	return err
 }
 
+const deleteOldRequests = `-- name: DeleteOldRequests :exec
+DELETE FROM usage_request_default WHERE ended_at < $1
+`
+
+func (q *Queries) DeleteOldRequests(ctx context.Context, before time.Time) error {
+	_, err := q.db.Exec(ctx, deleteOldRequests, before)
+	return err
+}
+
 const ensureUsageCursor = `-- name: EnsureUsageCursor :exec
 INSERT INTO usage_cursor (node_id, epoch) VALUES ($1, $2)
 ON CONFLICT (node_id, epoch) DO NOTHING
@@ -110,6 +165,47 @@ ON CONFLICT (node_id, epoch) DO NOTHING
 func (q *Queries) EnsureUsageCursor(ctx context.Context, nodeID string, epoch int64) error {
 	_, err := q.db.Exec(ctx, ensureUsageCursor, nodeID, epoch)
 	return err
+}
+
+const foldUsageCursors = `-- name: FoldUsageCursors :execrows
+WITH idle AS (
+    DELETE FROM usage_cursor WHERE updated_at < $1
+    RETURNING node_id, epoch, hwm, cum_requests, cum_attempts, cum_refused, cum_prompt_tokens, cum_completion_tokens, cum_cached_tokens, cum_reasoning_tokens, cum_cost_nano, cum_lost, cum_mismatch, created_at, updated_at
+), holes AS (
+    DELETE FROM usage_gap AS g USING idle WHERE g.node_id = idle.node_id AND g.epoch = idle.epoch
+    RETURNING g.node_id, g.epoch, g.first_seq, g.last_seq, g.reason, g.requests, g.attempts, g.refused, g.prompt_tokens, g.completion_tokens, g.cached_tokens, g.reasoning_tokens, g.cost_nano, g.lost, g.recorded_at
+), h AS (
+    SELECT COALESCE(sum(requests), 0) AS requests, COALESCE(sum(attempts), 0) AS attempts, COALESCE(sum(refused), 0) AS refused, COALESCE(sum(prompt_tokens), 0) AS prompt_tokens, COALESCE(sum(completion_tokens), 0) AS completion_tokens, COALESCE(sum(cached_tokens), 0) AS cached_tokens, COALESCE(sum(reasoning_tokens), 0) AS reasoning_tokens, COALESCE(sum(cost_nano), 0) AS cost_nano FROM holes
+), c AS (
+    SELECT COALESCE(sum(cum_requests), 0) AS requests, COALESCE(sum(cum_attempts), 0) AS attempts, COALESCE(sum(cum_refused), 0) AS refused, COALESCE(sum(cum_prompt_tokens), 0) AS prompt_tokens, COALESCE(sum(cum_completion_tokens), 0) AS completion_tokens, COALESCE(sum(cum_cached_tokens), 0) AS cached_tokens, COALESCE(sum(cum_reasoning_tokens), 0) AS reasoning_tokens, COALESCE(sum(cum_cost_nano), 0) AS cost_nano FROM idle
+), folded AS (
+    INSERT INTO usage_retired AS u (
+        partition, requests, attempts, refused, prompt_tokens, completion_tokens, cached_tokens, reasoning_tokens, cost_nano
+    )
+    SELECT 'cursors', h.requests - c.requests, h.attempts - c.attempts, h.refused - c.refused, h.prompt_tokens - c.prompt_tokens, h.completion_tokens - c.completion_tokens, h.cached_tokens - c.cached_tokens, h.reasoning_tokens - c.reasoning_tokens, h.cost_nano - c.cost_nano
+    FROM h, c
+    WHERE EXISTS (SELECT FROM idle)
+    ON CONFLICT (partition) DO UPDATE SET
+    requests = u.requests + EXCLUDED.requests,
+    attempts = u.attempts + EXCLUDED.attempts,
+    refused = u.refused + EXCLUDED.refused,
+    prompt_tokens = u.prompt_tokens + EXCLUDED.prompt_tokens,
+    completion_tokens = u.completion_tokens + EXCLUDED.completion_tokens,
+    cached_tokens = u.cached_tokens + EXCLUDED.cached_tokens,
+    reasoning_tokens = u.reasoning_tokens + EXCLUDED.reasoning_tokens,
+    cost_nano = u.cost_nano + EXCLUDED.cost_nano,
+    retired_at = now()
+)
+SELECT node_id FROM idle
+`
+
+// 游标连同它的洞一起删去，差额记成 usage_retired 的一行（cursors，为负）：守恒不变。
+func (q *Queries) FoldUsageCursors(ctx context.Context, before time.Time) (int64, error) {
+	result, err := q.db.Exec(ctx, foldUsageCursors, before)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const lockUsageCursor = `-- name: LockUsageCursor :one
@@ -151,6 +247,16 @@ func (q *Queries) LockUsageCursor(ctx context.Context, nodeID string, epoch int6
 		&i.CumMismatch,
 	)
 	return i, err
+}
+
+const raiseUsageFloor = `-- name: RaiseUsageFloor :exec
+INSERT INTO usage_floor AS u (level, floor) VALUES ($1, $2)
+ON CONFLICT (level) DO UPDATE SET floor = greatest(u.floor, EXCLUDED.floor)
+`
+
+func (q *Queries) RaiseUsageFloor(ctx context.Context, level string, floor time.Time) error {
+	_, err := q.db.Exec(ctx, raiseUsageFloor, level, floor)
+	return err
 }
 
 const usageConservation = `-- name: UsageConservation :one
@@ -254,6 +360,30 @@ func (q *Queries) UsageConservation(ctx context.Context) (UsageConservationRow, 
 		&i.Lost,
 	)
 	return i, err
+}
+
+const usageFloors = `-- name: UsageFloors :many
+SELECT level, floor FROM usage_floor
+`
+
+func (q *Queries) UsageFloors(ctx context.Context) ([]UsageFloor, error) {
+	rows, err := q.db.Query(ctx, usageFloors)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []UsageFloor
+	for rows.Next() {
+		var i UsageFloor
+		if err := rows.Scan(&i.Level, &i.Floor); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const usageHighWater = `-- name: UsageHighWater :one
