@@ -222,7 +222,7 @@ func expect(journals ...[]*usagev1.Record) map[group]map[string]int64 {
 func settle(t testing.TB, store *postgres.Store) {
 	t.Helper()
 	for {
-		r, err := store.RollUsage(context.Background(), 1000)
+		r, err := store.RollUsage(context.Background(), 20_000)
 		if err != nil {
 			t.Fatal(err)
 		}
