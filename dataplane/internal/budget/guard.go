@@ -122,6 +122,9 @@ func (g *Guard) remember() {
 
 // Reconfigured 在每次换上新配置之后调用：不再有预算的忘掉，新有的从此刻起等控制面说话。
 func (g *Guard) Reconfigured(st *state.State) {
+	if g == nil {
+		return
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for name := range g.accounts {
