@@ -12,7 +12,8 @@ const (
 	DefaultTotalMs        = 600_000
 	DefaultAbortGraceMs   = 250
 	DefaultBurstPercent   = 10
-	DefaultWeight         = 1 // 目标与 app 都是
+	DefaultSoftPercent    = 80 // 花到预算的百分之几就警告
+	DefaultWeight         = 1  // 目标与 app 都是
 
 	DefaultDrainTimeoutMs      = 20_000
 	DefaultDrainMaxTokens      = 4_096

@@ -11,6 +11,7 @@ var (
 	onDisconnect = []string{"cancel", "drain"}
 	streamUsage  = []string{"auto", "always", "never"}
 	classes      = []string{"interactive", "standard", "batch"}
+	periods      = []string{"month", "day"}
 )
 
 // Document 是解析过的输入：整份声明式文件，或单个对象（那时只有一个列表、一个元素）。缺省值已经填好。
@@ -38,8 +39,6 @@ type AppDoc struct {
 	AppSpec
 	// Keys 为 nil 表示没有写这个列表：key 一概不动。
 	Keys *[]KeyDoc `json:"keys,omitempty"`
-	// Budget 目前只许空着。
-	Budget *Budget `json:"budget,omitempty"`
 }
 
 // KeyDoc 是输入里的 key。
@@ -50,9 +49,6 @@ type KeyDoc struct {
 	// ExpiresAt 为 nil 表示不过期。
 	ExpiresAt *time.Time `json:"expires_at"`
 }
-
-// Budget 是预算的位置。
-type Budget struct{}
 
 func (s *ServerDoc) setDefaults() {
 	s.Provider, s.Enabled = ruleset.DefaultProvider, true
@@ -94,6 +90,20 @@ func (t *Timeouts) settle(n *node) {
 func (t *Target) setDefaults() { t.Weight = ruleset.DefaultWeight }
 
 func (p *Prices) setDefaults() { p.Currency = "USD" }
+
+func (b *Budget) setDefaults() {
+	b.Period, b.TimeZone, b.SoftPercent = periods[0], "UTC", ruleset.DefaultSoftPercent
+}
+
+// settle 让 {} 等于没有预算：什么也没写的人没有要每月零元。
+func (b *Budget) settle(n *node) {
+	for _, f := range n.fields {
+		if f.value.kind != nullNode {
+			return
+		}
+	}
+	*b = Budget{}
+}
 
 func (a *AppDoc) setDefaults() {
 	a.Enabled, a.Weight, a.Class = true, ruleset.DefaultWeight, classes[1]

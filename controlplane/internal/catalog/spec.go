@@ -83,6 +83,21 @@ type AppSpec struct {
 	Limits        Limits   `json:"limits"`
 	Models        []string `json:"models"`
 	DefaultServer string   `json:"default_server"`
+	// Budget 为 nil 表示没有预算。
+	Budget *Budget `json:"budget,omitempty"`
+}
+
+// Budget 是一个 app 一期之内至多花多少；Amount 与 Tokens 为 0 即这一项不限。
+type Budget struct {
+	// Amount 的单位是 10⁻⁹ 货币单位，文档里写成十进制数；货币是各模型的价格共用的那一种。
+	Amount Price `json:"amount"`
+	// Tokens 是输入与输出之和。
+	Tokens int64 `json:"tokens"`
+	// Period 是 day 或 month，从 TimeZone 里的零点、一号的零点开始。
+	Period   string `json:"period"`
+	TimeZone string `json:"time_zone"`
+	// SoftPercent 是花到百分之几就警告；0 即不警告。
+	SoftPercent int64 `json:"soft_percent"`
 }
 
 func (s *ServerSpec) normalise() {
@@ -108,5 +123,8 @@ func (m *ModelSpec) normalise() {
 func (a *AppSpec) normalise() {
 	if a.Models == nil {
 		a.Models = []string{}
+	}
+	if a.Budget != nil && *a.Budget == (Budget{}) {
+		a.Budget = nil
 	}
 }

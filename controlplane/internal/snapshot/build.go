@@ -92,7 +92,21 @@ func model(m *catalog.Model) *configv1.Model {
 
 func app(a *catalog.App) *configv1.App {
 	return &configv1.App{Name: a.Name, Enabled: a.Enabled, Weight: a.Weight, Class: class(a.Class),
-		Limits: limits(a.Limits), Models: a.Models, DefaultServer: a.DefaultServer}
+		Limits: limits(a.Limits), Models: a.Models, DefaultServer: a.DefaultServer, Budget: budget(a.Budget)}
+}
+
+func budget(b *catalog.Budget) *configv1.Budget {
+	if b == nil {
+		return nil
+	}
+	out := &configv1.Budget{AmountNano: int64(b.Amount), Tokens: b.Tokens, TimeZone: b.TimeZone, SoftPercent: b.SoftPercent}
+	switch b.Period {
+	case "day":
+		out.Period = configv1.BudgetPeriod_BUDGET_PERIOD_DAY
+	case "month":
+		out.Period = configv1.BudgetPeriod_BUDGET_PERIOD_MONTH
+	}
+	return out
 }
 
 func class(s string) configv1.AppClass {

@@ -182,3 +182,28 @@ func TestCheck_PointsIntoTheCallersDocument(t *testing.T) {
 		t.Errorf("demo: %v %v", err, vegaerr.As(err).Problems)
 	}
 }
+
+func TestCheck_SaysWhatIsWrongWithABudgetInTheCallersWords(t *testing.T) {
+	doc, err := catalog.Parse([]byte(`{"apps": [{"name": "b"}, {"name": "a", "budget": {"amount": -1, "time_zone": "Mars/Olympus"}}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, _, err := catalog.Apply(catalog.New(), doc, catalog.ApplyOptions{}, catalog.Mint{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	problems := vegaerr.As(doc.Relocate(Check(c))).Problems
+	if len(problems) != 2 || problems[0].Path != "apps[1].budget.amount" || problems[1].Path != "apps[1].budget.time_zone" {
+		t.Errorf("%+v", problems)
+	}
+}
+
+func TestBuild_CarriesABudget(t *testing.T) {
+	c := catalog.New()
+	c.Apps["a"] = &catalog.App{AppSpec: catalog.AppSpec{Name: "a", Budget: &catalog.Budget{
+		Amount: 100_500_000_000, Tokens: 7, Period: "day", TimeZone: "Asia/Shanghai", SoftPercent: 80}}}
+	want := &configv1.Budget{AmountNano: 100_500_000_000, Tokens: 7, Period: configv1.BudgetPeriod_BUDGET_PERIOD_DAY, TimeZone: "Asia/Shanghai", SoftPercent: 80}
+	if got := Build(c, nil).GetApps()[0].GetBudget(); !proto.Equal(got, want) {
+		t.Errorf("%v", got)
+	}
+}

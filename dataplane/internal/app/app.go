@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/vega-gateway/vega/dataplane/internal/admit"
+	"github.com/vega-gateway/vega/dataplane/internal/budget"
 	"github.com/vega-gateway/vega/dataplane/internal/gateway"
 	"github.com/vega-gateway/vega/dataplane/internal/httpapi"
 	"github.com/vega-gateway/vega/dataplane/internal/journal"
@@ -37,6 +38,7 @@ type App struct {
 	gate       *admit.Gate
 	router     *route.Router
 	records    *journal.Journal
+	budgets    *budget.Guard
 	subscriber *subscribe.Subscriber
 	reporter   *report.Reporter
 	server     *http.Server
@@ -63,7 +65,7 @@ func Run(ctx context.Context, cfg Config, version string) error {
 
 // Start 接好全部零件并开始服务；出错时已经起来的都停掉。ctx 只管启动，停由 Wait 管。
 func Start(ctx context.Context, cfg Config, version string, log *zap.Logger) (_ *App, err error) {
-	a := &App{cfg: cfg, log: log, drain: newDrain(), flushTimeout: flushTimeout, failed: make(chan error, 4)}
+	a := &App{cfg: cfg, log: log, drain: newDrain(), flushTimeout: flushTimeout, failed: make(chan error, 5)}
 	defer func() {
 		if err != nil {
 			a.close()
@@ -101,8 +103,11 @@ func Start(ctx context.Context, cfg Config, version string, log *zap.Logger) (_ 
 	upstreams := proxy.New(proxy.Config{})
 	a.onClose(upstreams.CloseIdle)
 	a.records = journal.New(journal.Config{KnownModel: a.knowsModel})
+	if a.budgets, err = a.newBudgets(); err != nil {
+		return nil, err
+	}
 	road, err := gateway.New(gateway.Config{MaxBodyBytes: cfg.MaxBodyBytes}, gateway.Deps{State: a.holder, Gate: a.gate, Router: a.router,
-		Upstreams: upstreams, Journal: a.records, Log: log, Registerer: registry, Tracer: tracerOf(tracers)})
+		Upstreams: upstreams, Journal: a.records, Budgets: a.budgets, Log: log, Registerer: registry, Tracer: tracerOf(tracers)})
 	if err != nil {
 		return nil, fmt.Errorf("make gateway: %w", err)
 	}
@@ -113,7 +118,7 @@ func Start(ctx context.Context, cfg Config, version string, log *zap.Logger) (_ 
 	}
 	a.subscriber, err = subscribe.New(
 		subscribe.Config{NodeID: a.node, Version: version, Epoch: a.epoch, DataDir: a.dataDir.path, JoinToken: cfg.JoinToken},
-		subscribe.Deps{Client: configv1.NewConfigServiceClient(conn), Holder: a.holder, Status: a.status, Drain: a.drain.start, Log: log})
+		subscribe.Deps{Client: configv1.NewConfigServiceClient(conn), Holder: a.holder, Status: a.status, Drain: a.drain.start, Budgets: a.budgets.Heard, Log: log})
 	if err != nil {
 		return nil, err
 	}
@@ -127,6 +132,7 @@ func Start(ctx context.Context, cfg Config, version string, log *zap.Logger) (_ 
 	a.onClose(endStreams)
 	a.goOn("configuration stream", func() error { return a.subscriber.Run(streams) })
 	a.goOn("usage stream", func() error { return a.reporter.Run(streams) })
+	a.goOn("budgets", func() error { return a.budgets.Run(streams) })
 	a.goOn("admission stream", func() error { return a.gate.Run(streams) })
 	a.server = httpapi.Server(httpapi.New(httpapi.Config{CORSOrigins: cfg.CORSOrigins}, httpapi.Deps{Gateway: road}))
 	a.server.ErrorLog = zap.NewStdLog(log.Named("http"))

@@ -153,7 +153,9 @@ func (x *exchange) settleAccount(status int, o usagev1.Outcome) {
 	r.Revision, r.ClientRequestId = x.st.Revision, x.clientRequestID()
 	x.noteUsage()
 	x.book.open = false
+	spent := spentBy(r)
 	x.book.ticket.Close(r)
+	x.hold.Settle(spent) // 记录里有了才算花掉，见 budget
 }
 
 // account 在路的尽头收尾：账还开着的在此关上，没到过上游的记一次拒绝。

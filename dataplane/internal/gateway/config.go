@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/vega-gateway/vega/dataplane/internal/admit"
+	"github.com/vega-gateway/vega/dataplane/internal/budget"
 	"github.com/vega-gateway/vega/dataplane/internal/journal"
 	"github.com/vega-gateway/vega/dataplane/internal/meter"
 	"github.com/vega-gateway/vega/dataplane/internal/proxy"
@@ -62,6 +63,7 @@ type Deps struct {
 	Router     *route.Router
 	Upstreams  *proxy.Pool
 	Journal    Journal
+	Budgets    *budget.Guard         // nil 即没有预算
 	Log        *zap.Logger           // nil 即不记
 	Registerer prometheus.Registerer // nil 即不登记指标
 	Tracer     trace.Tracer          // nil 即不追踪，没有代价
@@ -76,6 +78,7 @@ type Gateway struct {
 	router    *route.Router
 	upstreams *proxy.Pool
 	journal   Journal
+	budgets   *budget.Guard
 	log       *zap.Logger
 	metrics   *metrics
 	tracer    trace.Tracer
@@ -99,6 +102,7 @@ func (g *Gateway) Reconfigured(s *state.State) {
 	g.upstreams.Retain(s.Servers())
 	g.router.Retain(s.Servers())
 	g.outputs.retain(s)
+	g.budgets.Reconfigured(s)
 	g.gate.Reconfigure(s)
 }
 
@@ -119,7 +123,7 @@ func New(cfg Config, deps Deps) (*Gateway, error) {
 	}
 	return &Gateway{
 		cfg: cfg.withDefaults(), state: deps.State, gate: deps.Gate, router: deps.Router, upstreams: deps.Upstreams,
-		journal: deps.Journal, log: deps.Log, metrics: m, tracer: deps.Tracer, now: deps.Now,
+		journal: deps.Journal, budgets: deps.Budgets, log: deps.Log, metrics: m, tracer: deps.Tracer, now: deps.Now,
 		outputs: newOutputs(), tokens: tokens.New(),
 	}, nil
 }

@@ -9,6 +9,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/vega-gateway/vega/dataplane/internal/admit"
+	"github.com/vega-gateway/vega/dataplane/internal/budget"
 	"github.com/vega-gateway/vega/dataplane/internal/dialect"
 	"github.com/vega-gateway/vega/dataplane/internal/proxy"
 	"github.com/vega-gateway/vega/dataplane/internal/route"
@@ -68,6 +69,7 @@ type exchange struct {
 
 	// 这一次调用。
 	permit  admit.Permit
+	hold    budget.Hold // 这个请求的各次调用在预算里预留的
 	server  *state.Server
 	served  *state.Model // 最近一次调用时的 model；其后换到的回退可能一次也没有去成
 	pass    route.Pass
@@ -154,6 +156,7 @@ func (x *exchange) end() {
 func (x *exchange) recycle() {
 	g := x.gw
 	x.leave()
+	x.hold.Release()
 	g.metrics.inFlight.Dec()
 	x.dropBody()
 	x.dropCounts()

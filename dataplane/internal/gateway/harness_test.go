@@ -22,6 +22,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/vega-gateway/vega/dataplane/internal/admit"
+	"github.com/vega-gateway/vega/dataplane/internal/budget"
 	"github.com/vega-gateway/vega/dataplane/internal/gateway"
 	"github.com/vega-gateway/vega/dataplane/internal/httpapi"
 	"github.com/vega-gateway/vega/dataplane/internal/journal"
@@ -149,6 +150,7 @@ type node struct {
 	router  *route.Router
 	pool    *proxy.Pool
 	journal ledger
+	budgets *budget.Guard
 	logs    *logSink
 	metrics *prometheus.Registry
 	client  *http.Client
@@ -194,12 +196,13 @@ func startWith(t testing.TB, st *state.State, tracer trace.Tracer, admission adm
 		pool: proxy.New(proxy.Config{}), journal: newLedger(), logs: &logSink{}, metrics: prometheus.NewRegistry()}
 	deps.Registerer = n.metrics
 	n.gate = newGate(t, admission, deps)
+	n.budgets = newBudgets(t, n.journal)
 	cfg := gateway.Config{RetryDelay: 20 * time.Millisecond}
 	for _, e := range edit {
 		e(&cfg)
 	}
 	g, err := gateway.New(cfg, gateway.Deps{
-		State: n.holder, Gate: n.gate, Router: n.router, Upstreams: n.pool, Journal: n.journal,
+		State: n.holder, Gate: n.gate, Router: n.router, Upstreams: n.pool, Journal: n.journal, Budgets: n.budgets,
 		Log:        zap.New(zapcore.NewCore(zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig()), n.logs, zap.InfoLevel)),
 		Registerer: n.metrics, Tracer: tracer,
 	})

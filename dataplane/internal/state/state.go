@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"time"
 
+	configv1 "github.com/vega-gateway/vega/proto/gen/go/vega/config/v1"
 	"github.com/vega-gateway/vega/proto/ruleset"
 )
 
@@ -109,8 +110,19 @@ type App struct {
 	Limits  Limits
 	// Default 是不带模型的请求去的地方：default_server，或唯一够得着的 server；nil 即没有。
 	Default *Target
+	// Budget 为 nil 表示没有预算。
+	Budget *Budget
 
 	allow *ruleset.Patterns
+}
+
+// Budget 是一期之内至多花多少；为 0 的一项不限。
+type Budget struct {
+	AmountNano  int64 // 10⁻⁹ 货币单位
+	Tokens      int64 // 输入与输出之和
+	Period      configv1.BudgetPeriod
+	Zone        *time.Location
+	SoftPercent int64 // 花到百分之几就警告，0 即不警告
 }
 
 // Key 是 app 的一把钥匙；ExpiresAt 为零值表示不过期。

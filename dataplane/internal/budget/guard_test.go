@@ -1,0 +1,349 @@
+package budget
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	configv1 "github.com/vega-gateway/vega/proto/gen/go/vega/config/v1"
+	"github.com/vega-gateway/vega/proto/vegaerr"
+
+	"github.com/vega-gateway/vega/dataplane/internal/state"
+)
+
+// rig 是一个节点：它的钟、记录写到了哪里、守着的 Guard，与记着入库多少的控制面。
+type rig struct {
+	t    testing.TB
+	now  time.Time
+	seq  uint64
+	dir  string
+	g    *Guard
+	app  *state.App
+	zone *time.Location
+}
+
+const epoch = 7
+
+func start(t testing.TB, b state.Budget) *rig {
+	t.Helper()
+	zone, err := time.LoadLocation("Asia/Shanghai")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b.Zone == nil {
+		b.Zone = zone
+	}
+	if b.Period == 0 {
+		b.Period = configv1.BudgetPeriod_BUDGET_PERIOD_DAY
+	}
+	r := &rig{t: t, now: time.Date(2026, 11, 23, 12, 0, 0, 0, zone), dir: t.TempDir(), zone: zone}
+	r.app = &state.App{Name: "team", Enabled: true, Budget: &b}
+	r.boot()
+	return r
+}
+
+// boot 是进程起来；先前的一个就当被杀了。
+func (r *rig) boot() {
+	r.t.Helper()
+	var err error
+	r.g, err = New(Config{Node: "n1", Dir: r.dir}, Deps{
+		Reached: func() []Mark { return []Mark{{Epoch: epoch, Seq: r.seq}} }, Now: func() time.Time { return r.now }})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func (r *rig) pass(d time.Duration) { r.now = r.now.Add(d) }
+
+// hear 是控制面说：到 hw 为止都入库了，这一期从 start 起花了 s，有 nodes 个节点。
+func (r *rig) hear(s Spend, hw uint64, nodes int64) {
+	day := time.Date(r.now.Year(), r.now.Month(), r.now.Day(), 0, 0, 0, 0, r.zone)
+	r.g.Heard(&configv1.Budgets{Nodes: nodes, Cursors: []*configv1.UsageCursor{{Epoch: epoch, HighWater: hw}}, Apps: []*configv1.BudgetStatus{{
+		App: "team", PeriodStartUnixMs: day.UnixMilli(), PeriodEndUnixMs: day.AddDate(0, 0, 1).UnixMilli(), SpentNano: s.Nano, SpentTokens: s.Tokens}}})
+}
+
+// spend 走完一个请求：预留、记账、结算；返回拒绝的原因，放行为空。
+func (r *rig) spend(estimate, actual Spend) string {
+	r.t.Helper()
+	var h Hold
+	if err := r.g.Take(r.app, estimate, &h); err != nil {
+		return vegaerr.As(err).Reason
+	}
+	r.seq++
+	h.Settle(actual)
+	return ""
+}
+
+func (r *rig) want(what, reason string, err error) *vegaerr.Error {
+	r.t.Helper()
+	if err == nil {
+		if reason != "" {
+			r.t.Fatalf("%s: admitted, want %s", what, reason)
+		}
+		return nil
+	}
+	e := vegaerr.As(err)
+	if e.Reason != reason {
+		r.t.Fatalf("%s: %v, want %q", what, err, reason)
+	}
+	return e
+}
+
+func tokens(n int64) Spend { return Spend{Tokens: n} }
+
+func TestGuard_StopsAtTheLimitAndSaysWhenItStartsAgain(t *testing.T) {
+	r := start(t, state.Budget{Tokens: 100})
+	r.hear(tokens(99), 0, 1)
+	r.want("one left", "", r.g.Check(r.app))
+	r.hear(tokens(100), 0, 1)
+	e := r.want("none left", "insufficient_quota", r.g.Check(r.app))
+	if e.RetryAfter != 12*time.Hour || !strings.Contains(e.Message, "2026-11-23T16:00:00Z") || e.Code != vegaerr.Exhausted {
+		t.Errorf("%+v", e)
+	}
+}
+
+func TestGuard_MoneyAndTokensEachStop(t *testing.T) {
+	r := start(t, state.Budget{Tokens: 100, AmountNano: 1_000})
+	for s, reason := range map[Spend]string{{999, 99}: "", {1_000, 0}: "insufficient_quota", {0, 100}: "insufficient_quota"} {
+		r.hear(s, 0, 1)
+		r.want("", reason, r.g.Check(r.app))
+	}
+	r = start(t, state.Budget{AmountNano: 1_000})
+	r.hear(Spend{Nano: 999, Tokens: 1 << 60}, 0, 1)
+	r.want("tokens have no limit", "", r.g.Check(r.app))
+}
+
+func TestGuard_AnAppWithoutABudgetIsNeverAsked(t *testing.T) {
+	r := start(t, state.Budget{Tokens: 1})
+	var h Hold
+	none := &state.App{Name: "free"}
+	if r.g.Check(none) != nil || r.g.Take(none, tokens(9), &h) != nil || (*Guard)(nil).Check(r.app) != nil || (*Guard)(nil).Take(r.app, tokens(1), &h) != nil {
+		t.Error("refused")
+	}
+	h.Settle(tokens(9))
+	h.Release()
+	if _, ok := (*Guard)(nil).Warning(r.app); ok || len(r.g.accounts) != 0 {
+		t.Error("an account was opened")
+	}
+}
+
+func TestGuard_OwnSpendingCountsUntilTheCursorHasPassedIt(t *testing.T) {
+	r := start(t, state.Budget{Tokens: 100})
+	r.hear(tokens(0), 0, 1)
+	if why := r.spend(tokens(10), tokens(100)); why != "" {
+		t.Fatal(why)
+	}
+	r.want("own spending", "insufficient_quota", r.g.Check(r.app))
+	r.hear(tokens(0), 0, 1) // 还没有入库；此时盖章
+	r.want("still own", "insufficient_quota", r.g.Check(r.app))
+	r.hear(tokens(60), 1, 1) // 入库了：账上说是 60
+	r.want("booked", "", r.g.Check(r.app))
+	if got := r.g.accounts["team"].mine(); got != (Spend{}) {
+		t.Errorf("%+v left", got)
+	}
+}
+
+func TestGuard_RequestsInFlightHoldWhatTheyAreExpectedToSpend(t *testing.T) {
+	r := start(t, state.Budget{Tokens: 100})
+	r.hear(tokens(50), 0, 1)
+	var a, b Hold
+	r.want("first", "", r.g.Take(r.app, tokens(60), &a))
+	if e := r.want("second", "rate_limit_exceeded", r.g.Take(r.app, tokens(1), &b)); e.RetryAfter != time.Second {
+		t.Errorf("%+v", e)
+	}
+	r.want("waiting is not spending", "", r.g.Check(r.app))
+	a.Settle(tokens(5))
+	a.Release()
+	r.want("after the first", "", r.g.Take(r.app, tokens(1), &b))
+	b.Release()
+	b.Release()
+	if f := r.g.accounts["team"].flight; f != (Spend{}) {
+		t.Errorf("flight %+v", f)
+	}
+}
+
+func TestGuard_ThousandsWaitingDoNotBurstThrough(t *testing.T) {
+	r := start(t, state.Budget{Tokens: 1_000})
+	r.hear(tokens(0), 0, 1)
+	for range 5_000 { // 都在预算还够时进了队
+		r.want("queue", "", r.g.Check(r.app))
+	}
+	admitted := 0
+	for range 5_000 {
+		if r.spend(tokens(10), tokens(10)) == "" {
+			admitted++
+		}
+	}
+	if admitted != 100 {
+		t.Errorf("%d admitted", admitted)
+	}
+}
+
+func TestGuard_AwayFromTheControlPlaneEachNodeSpendsItsPart(t *testing.T) {
+	r := start(t, state.Budget{Tokens: 100})
+	r.hear(tokens(40), 0, 3) // 余 60，一份 20
+	r.pass(3 * time.Second)
+	r.want("still fresh", "", r.g.Check(r.app))
+	r.pass(time.Millisecond)
+	spent := 0
+	for ; r.spend(tokens(1), tokens(1)) == ""; spent++ {
+	}
+	if spent != 20 {
+		t.Errorf("spent %d of 20", spent)
+	}
+	e := r.want("part used up", "insufficient_quota", r.g.Check(r.app))
+	if e.RetryAfter != retryShare || !strings.Contains(e.Message, "control plane is away") {
+		t.Errorf("%+v", e)
+	}
+	r.hear(tokens(60), 20, 3)
+	r.want("the control plane is back", "", r.g.Check(r.app))
+}
+
+func TestGuard_ARestartWhileAwayRemembersWhatWasSpent(t *testing.T) {
+	r := start(t, state.Budget{Tokens: 100})
+	r.hear(tokens(40), 0, 3)
+	r.g.save()
+	r.pass(time.Minute)
+	total := 0
+	for life := range 10 {
+		for range 3 {
+			if r.spend(tokens(1), tokens(1)) == "" {
+				total++
+			}
+		}
+		if life%2 == 0 {
+			var h Hold
+			_ = r.g.Take(r.app, tokens(1), &h) // 死的时候在途
+		}
+		r.boot()
+	}
+	if total > 20 || total < 10 {
+		t.Errorf("spent %d of a part of 20", total)
+	}
+	r.want("nothing left", "insufficient_quota", r.g.Take(r.app, tokens(1), &Hold{}))
+}
+
+func TestGuard_ARestartKnowsItsSpendingUntilTheJournalIsDelivered(t *testing.T) {
+	r := start(t, state.Budget{Tokens: 100})
+	r.hear(tokens(0), 0, 1)
+	r.spend(tokens(1), tokens(100))
+	r.g.save()
+	r.boot()
+	r.hear(tokens(0), 0, 1) // 记录还在日志里
+	r.want("not delivered yet", "insufficient_quota", r.g.Check(r.app))
+	r.hear(tokens(70), 1, 1)
+	r.want("delivered", "", r.g.Check(r.app))
+}
+
+func TestGuard_ANewPeriodStartsAtZeroOnItsOwn(t *testing.T) {
+	r := start(t, state.Budget{Tokens: 100})
+	r.hear(tokens(100), 0, 2)
+	r.pass(time.Minute)
+	r.want("used up", "insufficient_quota", r.g.Check(r.app))
+	r.pass(12 * time.Hour) // 过了上海的零点，控制面还没有回来
+	spent := 0
+	for ; r.spend(tokens(1), tokens(1)) == ""; spent++ {
+	}
+	if spent != 50 {
+		t.Errorf("spent %d of a part of 50", spent)
+	}
+	r.boot()
+	r.want("the new period is remembered", "insufficient_quota", r.g.Check(r.app))
+	r.pass(24 * time.Hour)
+	r.want("and the next one is free again", "", r.g.Check(r.app))
+}
+
+func TestGuard_ConnectedAClockAheadIsNotANewBudget(t *testing.T) {
+	r := start(t, state.Budget{Tokens: 100})
+	r.hear(tokens(100), 0, 1)
+	r.now = r.now.Add(2 * time.Second)
+	r.g.accounts["team"].heard = r.now.Add(24 * time.Hour)
+	r.now = r.now.Add(24 * time.Hour) // 只有墙上的钟跳了
+	r.want("the control plane's period counts", "insufficient_quota", r.g.Check(r.app))
+}
+
+func TestGuard_UnknownSpendingIsNotSpentOn(t *testing.T) {
+	r := start(t, state.Budget{Tokens: 100})
+	if e := r.want("never heard", "not_ready", r.g.Check(r.app)); e.RetryAfter != time.Second || e.Code != vegaerr.Unavailable {
+		t.Errorf("%+v", e)
+	}
+	r.g.Heard(&configv1.Budgets{Nodes: 1}) // 连着，但还没有说到它：预算刚加上
+	r.want("just added", "", r.g.Take(r.app, tokens(1), &Hold{}))
+	r.pass(2 * time.Second)
+	r.g.Heard(&configv1.Budgets{Nodes: 1})
+	r.pass(2 * time.Second)
+	r.g.Heard(&configv1.Budgets{Nodes: 1})
+	r.want("should have been named by now", "not_ready", r.g.Check(r.app))
+	r.hear(tokens(0), 0, 1)
+	r.want("named", "", r.g.Check(r.app))
+}
+
+func TestGuard_ADamagedOrForeignFileDoesNotWeakenTheLimit(t *testing.T) {
+	r := start(t, state.Budget{Tokens: 100})
+	r.hear(tokens(0), 0, 1)
+	r.g.save()
+	good, err := os.ReadFile(filepath.Join(r.dir, fileName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, data := range map[string]string{
+		"empty": "", "cut": string(good[:len(good)-3]), "edited": strings.Replace(string(good), `"tokens":0`, `"tokens":9`, 1),
+		"of another node": strings.Replace(string(good), `"n1"`, `"n2"`, 1), "not ours": "hello\nworld",
+	} {
+		if err := os.WriteFile(filepath.Join(r.dir, fileName), []byte(data), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		r.boot()
+		if e := vegaerr.As(r.g.Check(r.app)); e.Reason != "not_ready" {
+			t.Errorf("%s: %v", name, e)
+		}
+	}
+}
+
+func TestGuard_WhatCannotBeWrittenDownIsNotSpent(t *testing.T) {
+	r := start(t, state.Budget{Tokens: 100})
+	r.hear(tokens(0), 0, 1)
+	r.pass(time.Minute)
+	if err := os.RemoveAll(r.dir); err != nil {
+		t.Fatal(err)
+	}
+	r.want("no place to write", "not_ready", r.g.Take(r.app, tokens(1), &Hold{}))
+	r.hear(tokens(0), 0, 1)
+	r.want("connected nothing need be written", "", r.g.Take(r.app, tokens(1), &Hold{}))
+}
+
+func TestGuard_WarnsFromTheSoftPercentOn(t *testing.T) {
+	r := start(t, state.Budget{Tokens: 1_000, AmountNano: 1_000, SoftPercent: 80})
+	if _, ok := r.g.Warning(r.app); ok {
+		t.Error("nothing is known yet")
+	}
+	r.hear(Spend{Nano: 10, Tokens: 799}, 0, 1)
+	if p, ok := r.g.Warning(r.app); ok {
+		t.Errorf("%d", p)
+	}
+	r.spend(tokens(1), tokens(6))
+	if p, ok := r.g.Warning(r.app); !ok || p != 80 {
+		t.Errorf("%d %v", p, ok)
+	}
+	r.hear(Spend{Nano: 5_000}, 9, 1)
+	if p, ok := r.g.Warning(r.app); !ok || p != 500 {
+		t.Errorf("%d %v", p, ok)
+	}
+	r.app.Budget.SoftPercent = 0
+	if _, ok := r.g.Warning(r.app); ok {
+		t.Error("no warning was asked for")
+	}
+}
+
+func TestGuard_AbsurdFiguresDoNotWrapAround(t *testing.T) {
+	r := start(t, state.Budget{AmountNano: 1_000})
+	r.hear(Spend{}, 0, 1)
+	if why := r.spend(Spend{Nano: 1<<63 - 1, Tokens: 1<<63 - 1}, Spend{Nano: 1<<63 - 1, Tokens: 1<<63 - 1}); why != "" {
+		t.Fatal(why)
+	}
+	r.want("spent", "insufficient_quota", r.g.Check(r.app))
+	r.g.accounts["team"].open = Spend{1<<63 - 1, 1<<63 - 1}
+	r.want("spent twice", "insufficient_quota", r.g.Check(r.app))
+}
