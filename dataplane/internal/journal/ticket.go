@@ -50,7 +50,6 @@ func (j *Journal) Open(o Opening) Ticket {
 			return Ticket{j, id, slot}
 		}
 	}
-	j.unjournalled.Add(1)
 	return Ticket{j: j}
 }
 
@@ -79,8 +78,6 @@ func (t Ticket) Dropped() {
 func (t Ticket) Abandon() {
 	if t.id != 0 {
 		t.j.disk.abandon(t)
-	} else {
-		t.j.unjournalled.Add(-1)
 	}
 	t.j.inFlight.Add(-1)
 }
@@ -91,6 +88,7 @@ func (t Ticket) Close(r *usagev1.Request) {
 	if t.id != 0 {
 		t.j.disk.close(t, r)
 	} else {
+		t.j.unjournalled.Add(1)
 		t.j.memory.append(&usagev1.Record{Body: &usagev1.Record_Request{Request: kept(r)}})
 	}
 	t.j.inFlight.Add(-1)
