@@ -38,7 +38,7 @@ type App struct {
 	router     *route.Router
 	records    *journal.Journal
 	subscriber *subscribe.Subscriber
-	reporter   *report.Reporter
+	reporter   *report.Group
 	server     *http.Server
 
 	flushTimeout time.Duration
@@ -63,7 +63,7 @@ func Run(ctx context.Context, cfg Config, version string) error {
 
 // Start 接好全部零件并开始服务；出错时已经起来的都停掉。ctx 只管启动，停由 Wait 管。
 func Start(ctx context.Context, cfg Config, version string, log *zap.Logger) (_ *App, err error) {
-	a := &App{cfg: cfg, log: log, drain: newDrain(), flushTimeout: flushTimeout, failed: make(chan error, 4)}
+	a := &App{cfg: cfg, log: log, drain: newDrain(), flushTimeout: flushTimeout, failed: make(chan error, 5)}
 	defer func() {
 		if err != nil {
 			a.close()
@@ -100,14 +100,14 @@ func Start(ctx context.Context, cfg Config, version string, log *zap.Logger) (_ 
 	}
 	upstreams := proxy.New(proxy.Config{})
 	a.onClose(upstreams.CloseIdle)
-	a.records = journal.New(journal.Config{KnownModel: a.knowsModel})
+	a.openRecords()
 	road, err := gateway.New(gateway.Config{MaxBodyBytes: cfg.MaxBodyBytes}, gateway.Deps{State: a.holder, Gate: a.gate, Router: a.router,
 		Upstreams: upstreams, Journal: a.records, Log: log, Registerer: registry, Tracer: tracerOf(tracers)})
 	if err != nil {
 		return nil, fmt.Errorf("make gateway: %w", err)
 	}
 	a.holder.After(road.Reconfigured)
-	a.reporter, err = report.New(report.Config{NodeID: a.node}, report.Deps{Client: usagev1.NewUsageServiceClient(conn), Journal: a.records, Log: log})
+	a.reporter, err = report.NewGroup(report.Config{NodeID: a.node}, report.GroupDeps{Client: usagev1.NewUsageServiceClient(conn), Journal: a.records, Log: log})
 	if err != nil {
 		return nil, err
 	}
