@@ -82,6 +82,7 @@ type Gateway struct {
 	now       func() time.Time
 
 	exchanges exchangePool
+	records   recordPool
 	bodies    bufferPool
 	chunks    chunkPool
 	streams   meter.Pool
