@@ -60,10 +60,10 @@ func rawUpstream(b testing.TB, reply string) string {
 	return "http://" + ln.Addr().String()
 }
 
-// onDisk 是写在盘上的 journal：真的节点就是这样记账的。
-func onDisk(t testing.TB) *journal.Journal {
+// onDisk 是写在 dir 里的 journal：真的节点就是这样记账的。
+func onDisk(t testing.TB, dir string) *journal.Journal {
 	t.Helper()
-	j, err := journal.OpenDir(t.TempDir(), journal.Config{})
+	j, err := journal.OpenDir(dir, journal.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +85,7 @@ func benchGateway(b testing.TB, base string) string {
 	h := state.New()
 	h.Swap(newSnap().server("s1", base+"/v1").model("m", "s1").compile(b))
 	pool := proxy.New(proxy.Config{})
-	g, err := gateway.New(gateway.Config{}, gateway.Deps{State: h, Gate: newGate(b, admit.Config{}, admit.Deps{}), Router: route.New(route.Config{}, route.Deps{}), Upstreams: pool, Journal: onDisk(b),
+	g, err := gateway.New(gateway.Config{}, gateway.Deps{State: h, Gate: newGate(b, admit.Config{}, admit.Deps{}), Router: route.New(route.Config{}, route.Deps{}), Upstreams: pool, Journal: onDisk(b, b.TempDir()),
 		Log: zap.New(zapcore.NewCore(zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig()), nowhere{}, zap.InfoLevel))})
 	if err != nil {
 		b.Fatal(err)
