@@ -35,7 +35,7 @@ func (x *exchange) attempts() int {
 // openAttempt 记下一次到了线上的调用。
 func (x *exchange) openAttempt(t *state.Target) {
 	if x.rec == nil {
-		x.rec = newRecord()
+		x.rec = x.gw.records.get()
 	}
 	a := x.rec.add()
 	a.Number, a.Server, a.UpstreamModel = int32(x.call.number), t.Server.Name, t.UpstreamModel

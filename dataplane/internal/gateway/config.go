@@ -85,6 +85,7 @@ type Gateway struct {
 	now       func() time.Time
 
 	exchanges exchangePool
+	records   recordPool
 	bodies    bufferPool
 	chunks    chunkPool
 	streams   meter.Pool

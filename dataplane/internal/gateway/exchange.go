@@ -160,6 +160,9 @@ func (x *exchange) recycle() {
 	g.metrics.inFlight.Dec()
 	x.dropBody()
 	x.dropCounts()
+	if x.rec != nil {
+		g.records.put(x.rec)
+	}
 	x.kept.drop()
 	clear(x.targets)
 	clear(x.tried)

@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"sync"
+
 	"github.com/vega-gateway/vega/dataplane/internal/journal"
 	"github.com/vega-gateway/vega/dataplane/internal/meter"
 	usagev1 "github.com/vega-gateway/vega/proto/gen/go/vega/usage/v1"
@@ -22,10 +24,28 @@ type callRecord struct {
 	counts  [4]int64
 }
 
-func newRecord() *record {
-	r := &record{}
+// recordPool 是 record 的池，零值可用。
+type recordPool struct{ p sync.Pool }
+
+func (p *recordPool) get() *record {
+	r, ok := p.p.Get().(*record)
+	if !ok {
+		r = &record{}
+	}
 	r.req.Attempts = r.list[:0]
 	return r
+}
+
+// put 收回一条；它指着的字符串是客户端的头与配置里的，不留着。
+func (p *recordPool) put(r *record) {
+	for i := range len(r.req.Attempts) {
+		r.calls[i].attempt.Reset()
+		r.calls[i].usage.Reset()
+	}
+	clear(r.list[:])
+	r.req.Reset()
+	r.progress.Usage.Reset()
+	p.p.Put(r)
 }
 
 // add 添一次尝试。

@@ -17,7 +17,7 @@ const (
 	// enough 是几个样本之后，每字节的比就好过没有校正过的编码。
 	enough = 4
 	// alwaysLearn 个样本之后，只有 1/learnEvery 的回答拿来校正编码：每次要真的数一遍。
-	alwaysLearn, learnEvery = 8, 64
+	alwaysLearn, learnEvery = 16, 64
 )
 
 // Counter 数 token 并学校正；用 New 造。
@@ -38,7 +38,7 @@ type lessons struct {
 	mu      sync.Mutex
 	prompt  ratio // 报的输入 ÷ 按体长估的
 	bytes   ratio // 报的输出 ÷ 文字的字节
-	foreign ratio // 报的输出 ÷ 我们数的
+	foreign fit   // 报的输出 ÷ 我们数的
 	counted bool  // 数过它：学校正才有用
 	seen    int64 // 数过之后有几个可学的回答
 }
@@ -61,6 +61,29 @@ func (r *ratio) value(fallback, lo, hi float64) float64 {
 		return fallback
 	}
 	return min(max(r.got/r.base, lo), hi)
+}
+
+// fit 是以一元回归学的比：编码之间的差别随文字而异，英文相近而中文可差一倍，所以看每 token 有多少非 ASCII 字节。
+type fit struct {
+	weight, z, zz, r, rz float64 // 淡去着的和
+	n                    int64
+}
+
+func (f *fit) learn(z, r float64) {
+	const fade = 1 - 1.0/memory
+	f.weight, f.z, f.zz, f.r, f.rz = f.weight*fade+1, f.z*fade+z, f.zz*fade+z*z, f.r*fade+r, f.rz*fade+r*z
+	f.n++
+}
+
+// value 给出文字如 z 时的比；没有学过是 1。
+func (f *fit) value(z float64) float64 {
+	if f.n == 0 {
+		return 1
+	}
+	const ridge = 0.02 // 见过的文字都差不多时，不由一点噪声定出斜率
+	mz, mr := f.z/f.weight, f.r/f.weight
+	slope := (f.rz/f.weight - mz*mr) / (f.zz/f.weight - mz*mz + ridge)
+	return min(max(mr+slope*(z-mz), 0.25), 8)
 }
 
 // of 找出（没有则造）一个模型的课。
@@ -122,23 +145,23 @@ func (c *Counter) Wants(model string) bool {
 // LearnText 以一段完整的文字与上游为它报的输出学校正。
 func (c *Counter) LearnText(model string, text []byte, reported int64) {
 	enc, _ := c.encodingOf(model)
-	counted, size := countEscaped(enc, text)
-	if counted == 0 || reported <= 0 || size >= maxOutput {
+	n := countEscaped(enc, text)
+	if n.tokens == 0 || reported <= 0 || n.size >= maxOutput {
 		return
 	}
 	l := c.of(model)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.foreign.learn(reported, counted)
+	l.foreign.learn(n.foreignness(), float64(reported)/float64(n.tokens))
 }
 
 // correction 是一个编码不为人知的模型的校正；从此值得为它学。
-func (c *Counter) correction(model string) float64 {
+func (c *Counter) correction(model string, n count) float64 {
 	l := c.of(model)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.counted = true
-	return l.foreign.value(1, 0.25, 8)
+	return l.foreign.value(n.foreignness())
 }
 
 // byBytes 在还没有学过校正、而每字节的比已经可信时给出输出。

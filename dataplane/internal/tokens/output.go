@@ -19,29 +19,49 @@ func (c *Counter) Output(model string, text []byte, total int64) int64 {
 			return n
 		}
 	}
-	counted, size := countEscaped(enc, text)
-	if size == 0 {
+	n := countEscaped(enc, text)
+	if n.size == 0 {
 		return c.GuessOutput(model, total)
 	}
-	n := float64(counted) * max(1, float64(total)/float64(size))
+	all := float64(n.tokens) * max(1, float64(total)/float64(n.size))
 	if !native {
-		n *= c.correction(model)
+		all *= c.correction(model, n)
 	}
-	return round(n)
+	return round(all)
 }
 
-// countEscaped 数以 Separator 隔开的几段转义文字，返回 token 数与数过的字节。
-func countEscaped(enc encoding, text []byte) (tokens, size int64) {
-	for len(text) > 0 && size < maxOutput {
+// count 是数过的一些文字。
+type count struct {
+	tokens int64
+	size   int64 // 给来的字节
+	wide   int64 // 其中（解开转义之后）不是 ASCII 的
+}
+
+// add 数一段文字。
+func (n *count) add(enc encoding, s string) {
+	n.tokens += enc.count(s)
+	for i := range len(s) {
+		if s[i] >= 0x80 {
+			n.wide++
+		}
+	}
+}
+
+// foreignness 是每 token 有多少非 ASCII 字节。
+func (n count) foreignness() float64 { return float64(n.wide) / float64(max(n.tokens, 1)) }
+
+// countEscaped 数以 Separator 隔开的几段转义文字。
+func countEscaped(enc encoding, text []byte) (n count) {
+	for len(text) > 0 && n.size < maxOutput {
 		segment, rest, _ := bytes.Cut(text, []byte{meter.Separator})
 		text = rest
-		if left := int(maxOutput - size); len(segment) > left {
+		if left := int(maxOutput - n.size); len(segment) > left {
 			segment = segment[:left]
 		}
-		tokens += enc.count(unescape(segment))
-		size += int64(len(segment))
+		n.add(enc, unescape(segment))
+		n.size += int64(len(segment))
 	}
-	return tokens, size
+	return n
 }
 
 // unescape 解开 JSON 字符串的内容。

@@ -40,7 +40,7 @@ func (c *Counter) Prompt(model string, kind dialect.Kind, body []byte) int64 {
 	}
 	n := t.texts()
 	if !native {
-		n *= c.correction(model)
+		n *= c.correction(model, t.seen)
 	}
 	return round(n) + t.fixed
 }
@@ -48,21 +48,20 @@ func (c *Counter) Prompt(model string, kind dialect.Kind, body []byte) int64 {
 // tally 是一次计数的账。
 type tally struct {
 	enc     encoding
-	tokens  int64
-	counted int64 // 数过的字节
+	seen    count
 	skipped int64 // 超出上限没有数的字节
 	fixed   int64 // 不是文字的：消息的外壳、附件、已经是 token 的
 }
 
 func (t *tally) texts() float64 {
-	if t.counted == 0 {
+	if t.seen.size == 0 {
 		return 0
 	}
-	return float64(t.tokens) * (1 + float64(t.skipped)/float64(t.counted))
+	return float64(t.seen.tokens) * (1 + float64(t.skipped)/float64(t.seen.size))
 }
 
 func (t *tally) text(s string) {
-	if left := int(maxPrompt - t.counted); len(s) > left {
+	if left := int(maxPrompt - t.seen.size); len(s) > left {
 		for left > 0 && !utf8.RuneStart(s[left]) {
 			left--
 		}
@@ -70,8 +69,8 @@ func (t *tally) text(s string) {
 		s = s[:left]
 	}
 	if s != "" {
-		t.tokens += t.enc.count(s)
-		t.counted += int64(len(s))
+		t.seen.add(t.enc, s)
+		t.seen.size += int64(len(s))
 	}
 }
 
