@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -213,7 +214,7 @@ func mergeHistograms(ctx context.Context, tx pgx.Tx, w levelRows) error {
 
 func upsertSQL(w levelRows) string {
 	counters, histograms := usage.CounterColumns(), usage.HistogramColumns()
-	columns, types := append(w.columns[:len(w.columns):len(w.columns)], sumColumns()...), w.types[:len(w.types):len(w.types)]
+	columns, types := slices.Concat(w.columns, sumColumns()), slices.Clone(w.types)
 	sets := make([]string, 0, len(columns))
 	for _, c := range counters {
 		types = append(types, "bigint")

@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/vega-gateway/vega/controlplane/internal/postgres"
 	"github.com/vega-gateway/vega/controlplane/internal/postgres/pgtest"
 	"github.com/vega-gateway/vega/controlplane/internal/usage"
 	usagev1 "github.com/vega-gateway/vega/proto/gen/go/vega/usage/v1"
@@ -108,9 +109,53 @@ func TestFigures_EightNodesReportBatchesOfAThousandWhileTheRollerRuns(t *testing
 		float64(total.Load())/took.Seconds(), nodes, size, runtime.NumCPU(), float64(used.Microseconds())/float64(total.Load()), rolled, time.Since(drain).Round(time.Millisecond))
 	conserved(t, store)
 	var requests int64
-	if err := connect(t, url).QueryRow(t.Context(), "SELECT sum(requests) FROM usage_day_by WHERE dim = 0").Scan(&requests); err != nil || requests != total.Load() {
+	if err := connect(t, url).QueryRowContext(t.Context(), "SELECT sum(requests) FROM usage_day_by WHERE dim = 0").Scan(&requests); err != nil || requests != total.Load() {
 		t.Fatalf("%d requests in the days, %d were acknowledged (%v)", requests, total.Load(), err)
 	}
+}
+
+func TestFigures_TwoHundredNodesAtTwoReplicasDoNotDeadlock(t *testing.T) {
+	const nodes, batches, size = 200, 10, 50
+	url := pgtest.New(t, migrate)
+	stores := []*postgres.Store{openStore(t, url), openStore(t, url)}
+	conn := connect(t, url)
+	var replicas []*replica
+	for _, s := range stores {
+		replicas = append(replicas, startReplica(t, s, usage.Config{}))
+		startRoller(t, s, usage.RollerConfig{Every: 50 * time.Millisecond})
+	}
+	journals := make([][]*usagev1.Record, nodes)
+	clients := make([]*client, nodes)
+	for n := range nodes {
+		journals[n] = makeJournal(rand.New(rand.NewPCG(30, uint64(n))), batches*size)
+		clients[n] = open(t, replicas[n%2], fmt.Sprintf("node-%d", n), 1)
+		clients[n].hello()
+	}
+	var wg sync.WaitGroup
+	var slowest atomic.Int64
+	began := time.Now()
+	for n, c := range clients {
+		wg.Go(func() {
+			for i := 0; i < batches*size; i += size {
+				sent := time.Now()
+				if c.report(journals[n], i, i+size).GetAck().GetHighWater() != uint64(i+size) {
+					t.Errorf("node %d was not acknowledged at %d", n, i)
+				}
+				for took := time.Since(sent).Milliseconds(); took > slowest.Load(); {
+					slowest.Store(took)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	took := time.Since(began)
+	deadlocks := scalar[int](t, conn, "SELECT deadlocks::int FROM pg_stat_database WHERE datname = current_database()")
+	fmt.Printf("figures: ingest nodes=%d deadlocks=%d replicas=2 batches=%d records_per_s=%.0f slowest_batch_ms=%d\n",
+		nodes, deadlocks, nodes*batches, float64(nodes*batches*size)/took.Seconds(), slowest.Load())
+	if deadlocks != 0 {
+		t.Errorf("%d deadlocks", deadlocks)
+	}
+	verify(t, stores[0], url, journals...)
 }
 
 // batchOf 是 sent 之后的一批。

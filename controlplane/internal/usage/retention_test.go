@@ -1,7 +1,6 @@
 package usage_test
 
 import (
-	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -156,11 +155,11 @@ func TestKeep_DoesNotWaitBehindALongQuery(t *testing.T) {
 	now := time.Now().UTC()
 	ingest(t, store, "n", ago(now, 0, 20))
 	settle(t, store)
-	tx, err := connect(t, url).Begin(t.Context())
+	tx, err := connect(t, url).BeginTx(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := tx.Exec(t.Context(), "SELECT count(*) FROM usage_minute"); err != nil {
+	if _, err := tx.ExecContext(t.Context(), "SELECT count(*) FROM usage_minute"); err != nil {
 		t.Fatal(err)
 	}
 	k := usage.NewKeeper(usage.KeeperConfig{}, usage.KeeperDeps{Store: store, Log: zap.NewNop()})
@@ -171,7 +170,7 @@ func TestKeep_DoesNotWaitBehindALongQuery(t *testing.T) {
 		t.Errorf("dropping under a reader: %v", err)
 	}
 	conserved(t, store)
-	if err := tx.Rollback(context.Background()); err != nil {
+	if err := tx.Rollback(); err != nil {
 		t.Fatal(err)
 	}
 	if err := k.Keep(t.Context()); err != nil {
