@@ -25,7 +25,7 @@ func ingest(t testing.TB, store *postgres.Store, node string, records []*usagev1
 	}
 }
 
-func exec(t testing.TB, conn *sql.DB, statement string, args ...any) {
+func alter(t testing.TB, conn *sql.DB, statement string, args ...any) {
 	t.Helper()
 	if _, err := conn.ExecContext(context.Background(), statement, args...); err != nil {
 		t.Fatal(err)
@@ -61,7 +61,7 @@ func TestRoll_FailingAtAnyStepLosesNothingAndRepeatsNothing(t *testing.T) {
 	store := openStore(t, url)
 	conn := connect(t, url)
 	var journals [][]*usagev1.Record
-	exec(t, conn, "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'refused'; END $$")
+	alter(t, conn, "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'refused'; END $$")
 	for i, step := range []struct{ name, on, trigger string }{
 		{"taking", "usage_delta", "BEFORE DELETE ON usage_delta FOR EACH ROW"},
 		{"minutes", "usage_minute", "BEFORE INSERT ON usage_minute FOR EACH ROW"},
@@ -78,7 +78,7 @@ func TestRoll_FailingAtAnyStepLosesNothingAndRepeatsNothing(t *testing.T) {
 		if step.name == "commit" {
 			kind = "CONSTRAINT TRIGGER"
 		}
-		exec(t, conn, "CREATE "+kind+" t "+step.trigger+" EXECUTE FUNCTION refuse()")
+		alter(t, conn, "CREATE "+kind+" t "+step.trigger+" EXECUTE FUNCTION refuse()")
 		for range 2 {
 			if r, err := store.RollUsage(t.Context(), 1000); err == nil {
 				t.Fatalf("%s: rolled %+v", step.name, r)
@@ -87,7 +87,7 @@ func TestRoll_FailingAtAnyStepLosesNothingAndRepeatsNothing(t *testing.T) {
 		if after := stored(t, conn, "usage_day"); !maps.EqualFunc(before, after, maps.Equal[map[string]int64]) {
 			t.Fatalf("%s: a failed roll left something behind", step.name)
 		}
-		exec(t, conn, "DROP TRIGGER t ON "+step.on)
+		alter(t, conn, "DROP TRIGGER t ON "+step.on)
 		verify(t, store, url, journals...)
 	}
 	levelsAgree(t, store)
@@ -116,7 +116,9 @@ func TestRoll_OnlyOneAtATime(t *testing.T) {
 	for scalar[int](t, connect(t, url), "SELECT count(*) FROM pg_locks WHERE NOT granted") == 0 {
 		time.Sleep(time.Millisecond)
 	}
-	if r, err := store.RollUsage(t.Context(), 10); err != nil || !r.Busy || r.Deltas != 0 {
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if r, err := store.RollUsage(ctx, 10); err != nil || !r.Busy || r.Deltas != 0 {
 		t.Errorf("%+v %v", r, err)
 	}
 	if err := tx.Rollback(); err != nil {
@@ -267,7 +269,7 @@ func TestCheck_SeesWhatWasTamperedWith(t *testing.T) {
 // tampered 改了、看了、再放回去。
 func tampered(t *testing.T, conn *sql.DB, table, change string, look func()) {
 	t.Helper()
-	exec(t, conn, "CREATE TEMP TABLE kept AS SELECT * FROM "+table)
+	alter(t, conn, "CREATE TEMP TABLE kept AS SELECT * FROM "+table)
 	result, err := conn.ExecContext(t.Context(), change)
 	if err != nil {
 		t.Fatalf("%s: %v", change, err)
@@ -276,11 +278,11 @@ func tampered(t *testing.T, conn *sql.DB, table, change string, look func()) {
 		t.Fatalf("%s changed nothing (%v)", change, err)
 	}
 	look()
-	exec(t, conn, "DELETE FROM "+table)
+	alter(t, conn, "DELETE FROM "+table)
 	if table == "usage_delta" {
-		exec(t, conn, "INSERT INTO usage_delta OVERRIDING SYSTEM VALUE SELECT * FROM kept")
+		alter(t, conn, "INSERT INTO usage_delta OVERRIDING SYSTEM VALUE SELECT * FROM kept")
 	} else {
-		exec(t, conn, "INSERT INTO "+table+" SELECT * FROM kept")
+		alter(t, conn, "INSERT INTO "+table+" SELECT * FROM kept")
 	}
-	exec(t, conn, "DROP TABLE kept")
+	alter(t, conn, "DROP TABLE kept")
 }
