@@ -16,20 +16,37 @@ import (
 
 // ScanRequests 由新到旧看一段请求，挑出合乎筛选的；一条语句即一个快照。
 func (s *Store) ScanRequests(ctx context.Context, q usage.RequestScan) (usage.Scanned, error) {
+	var out usage.Scanned
+	err := pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, requestPlan, forbidden(q)); err != nil {
+			return fmt.Errorf("set the plan: %w", err)
+		}
+		var err error
+		if out, err = scanRequests(ctx, tx, q); err != nil {
+			return err
+		}
+		return nameKeys(ctx, tx, out.Items)
+	})
+	if err != nil {
+		return usage.Scanned{}, vegaerr.Wrap(err, vegaerr.Unavailable, "", "requests cannot be read now")
+	}
+	return out, nil
+}
+
+func scanRequests(ctx context.Context, tx pgx.Tx, q usage.RequestScan) (out usage.Scanned, err error) {
 	var b requestSQL
 	sql := b.scan(q)
-	rows, err := s.pool.Query(ctx, sql, b.args...)
+	rows, err := tx.Query(ctx, sql, b.args...)
 	if err != nil {
-		return usage.Scanned{}, requestsUnreadable(err)
+		return out, fmt.Errorf("search requests: %w", err)
 	}
 	defer rows.Close()
-	var out usage.Scanned
 	for rows.Next() {
 		var lastAt, endedAt *time.Time
 		var lastID *string
 		var found foundRequest
 		if err := rows.Scan(append([]any{&out.Examined, &lastAt, &lastID, &endedAt}, found.rest()...)...); err != nil {
-			return usage.Scanned{}, requestsUnreadable(err)
+			return out, fmt.Errorf("read requests: %w", err)
 		}
 		if lastAt != nil {
 			out.Last = usage.Position{EndedAt: lastAt.UTC(), ID: *lastID}
@@ -39,14 +56,11 @@ func (s *Store) ScanRequests(ctx context.Context, q usage.RequestScan) (usage.Sc
 		}
 		r, err := found.request(*endedAt)
 		if err != nil {
-			return usage.Scanned{}, err
+			return out, err
 		}
 		out.Items = append(out.Items, r)
 	}
-	if err := rows.Err(); err != nil {
-		return usage.Scanned{}, requestsUnreadable(err)
-	}
-	return out, s.nameKeys(ctx, out.Items)
+	return out, rows.Err()
 }
 
 // FindRequest 按请求号找一条；没有为 vegaerr.NotFound。
@@ -94,30 +108,31 @@ func (f *foundRequest) request(endedAt time.Time) (usage.Request, error) {
 		Tokens: f.tokens, CostNano: *f.cost, Revision: uint64(*f.revision),
 	}
 	if err := json.Unmarshal(f.attempts, &r.Attempts); err != nil {
-		return usage.Request{}, vegaerr.Wrap(err, vegaerr.Internal, "", "the attempts of request %s cannot be read", r.ID)
+		return usage.Request{}, fmt.Errorf("read the attempts of request %s: %w", r.ID, err)
 	}
 	return r, nil
 }
 
 // nameKeys 补上 key 现在的名字；被吊销的也在 keys 表里。
-func (s *Store) nameKeys(ctx context.Context, list []usage.Request) error {
-	ids := make(map[string]string)
+func nameKeys(ctx context.Context, tx pgx.Tx, list []usage.Request) error {
+	names := make(map[string]string)
 	for _, r := range list {
-		ids[r.KeyID] = ""
+		names[r.KeyID] = ""
 	}
-	if len(ids) == 0 {
+	valid := validUUIDs(names)
+	if len(valid) == 0 {
 		return nil
 	}
-	rows, err := s.pool.Query(ctx, "SELECT id::text, name FROM keys WHERE id = ANY($1::uuid[])", validUUIDs(ids))
+	rows, err := tx.Query(ctx, "SELECT id::text, name FROM keys WHERE id = ANY($1::uuid[])", valid)
 	if err != nil {
-		return requestsUnreadable(err)
+		return fmt.Errorf("name keys: %w", err)
 	}
 	var id, name string
-	if _, err := pgx.ForEachRow(rows, []any{&id, &name}, func() error { ids[id] = name; return nil }); err != nil {
-		return requestsUnreadable(fmt.Errorf("name keys: %w", err))
+	if _, err := pgx.ForEachRow(rows, []any{&id, &name}, func() error { names[id] = name; return nil }); err != nil {
+		return fmt.Errorf("name keys: %w", err)
 	}
 	for i := range list {
-		list[i].KeyName = ids[list[i].KeyID]
+		list[i].KeyName = names[list[i].KeyID]
 	}
 	return nil
 }
@@ -131,8 +146,4 @@ func validUUIDs(ids map[string]string) []string {
 		}
 	}
 	return out
-}
-
-func requestsUnreadable(err error) error {
-	return vegaerr.Wrap(err, vegaerr.Unavailable, "", "requests cannot be read now")
 }

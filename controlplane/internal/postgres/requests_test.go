@@ -297,9 +297,6 @@ func TestRequests_TamperedOrForeignCursorsAreRefused(t *testing.T) {
 func TestRequests_KeysAreNamedAndFoundByNameEvenWhenRevoked(t *testing.T) {
 	s, url := openConfig(t)
 	conn := sqlConn(t, url)
-	if _, err := conn.Exec(t.Context(), "CREATE TABLE usage_request_all PARTITION OF usage_request DEFAULT"); err != nil {
-		t.Fatal(err)
-	}
 	applyDoc(t, s, demo, catalog.ApplyOptions{})
 	var id string
 	if err := conn.QueryRow(t.Context(), "SELECT id::text FROM keys").Scan(&id); err != nil {

@@ -31,7 +31,7 @@ func requestOf(q *usagev1.Request, b Batch) Request {
 		ID: clean(q.GetId(), maxName), ClientRequestID: clean(q.GetClientRequestId(), maxName), NodeID: b.NodeID,
 		KeyID: clean(q.GetKeyId(), maxName), App: clean(q.GetApp(), maxName),
 		Model: clean(q.GetModel(), maxModel), ServedModel: clean(q.GetServedModel(), maxModel), Endpoint: clean(q.GetEndpoint(), maxName),
-		Outcome: q.GetOutcome(), Status: int(int16(q.GetStatus())), Stream: q.GetStream(), Replayed: q.GetReplayed(), Unjournalled: q.GetUnjournalled(),
+		Outcome: q.GetOutcome(), Status: int(int16(q.GetStatus())), Stream: q.GetStream(), Replayed: q.GetReplayed(), Unjournalled: q.GetUnjournalled() || b.Volatile,
 		StartedAt: ended.Add(-time.Duration(elapsed) * time.Millisecond), EndedAt: ended,
 		QueueUS: q.GetQueueUs(), FirstByteUS: q.GetFirstByteUs(), DurationUS: elapsed * 1000,
 		Revision: q.GetRevision(), Attempts: make([]Attempt, 0, len(q.GetAttempts())),
@@ -75,13 +75,4 @@ func addKnown(a, b *int64) *int64 {
 	}
 	sum := *a + *b
 	return &sum
-}
-
-// Instant 是校正后的 UTC 时刻，精度毫秒；落在未来或 400 天以前的归到此刻。
-func (c Clock) Instant(unixMS int64) time.Time {
-	t := time.UnixMilli(unixMS).Add(c.Offset)
-	if t.After(c.Now.Add(clockTolerance)) || t.Before(c.Now.Add(-oldestRecord)) {
-		t = c.Now
-	}
-	return t.UTC().Truncate(time.Millisecond)
 }
