@@ -41,16 +41,16 @@ func (s *Store) RollUsage(ctx context.Context, limit int) (usage.RollResult, err
 }
 
 func roll(ctx context.Context, tx pgx.Tx, q *sqlcgen.Queries, limit int) (usage.RollResult, error) {
+	// 各级的表都大，而碰到的键少；增量表忽大忽小，统计总是过时的。逐键走主键，不让计划器去扫整张表。
+	if _, err := tx.Exec(ctx, "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL enable_seqscan = off"); err != nil {
+		return usage.RollResult{}, fmt.Errorf("set the planner: %w", err)
+	}
 	levels := usage.NewLevels()
 	deltas, err := takeDeltas(ctx, tx, levels, limit)
 	if err != nil || deltas == 0 {
 		return usage.RollResult{}, err
 	}
 	levels.Fold()
-	// 各级的表都大，而碰到的键少：逐键走主键，不让计划器去扫整张表。
-	if _, err := tx.Exec(ctx, "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL enable_seqscan = off"); err != nil {
-		return usage.RollResult{}, fmt.Errorf("set the planner: %w", err)
-	}
 	floors, err := readFloors(ctx, q)
 	if err != nil {
 		return usage.RollResult{}, err
