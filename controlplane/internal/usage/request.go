@@ -70,21 +70,11 @@ func OutcomeNames() []string {
 	return []string{"unknown", "ok", "client_error", "upstream_error", "gateway_error", "aborted", "limited"}
 }
 
-// SourceNames 按值给出 token 来源的公开名；"none" 是上游以错误作答，没有 token 可言。
-func SourceNames() []string {
-	return []string{"none", "reported", "counted", "partial", "unknown"}
-}
-
-// nameAt 取 names[i]；更新的节点可能写出我们不认识的值，那时取 names[0]。
-func nameAt(names []string, i int) string {
-	if i < 0 || i >= len(names) {
-		i = 0
+// OutcomeName 是 o 的公开名；更新的节点可能写出我们不认识的值，那时是 "unknown"。
+func OutcomeName(o usagev1.Outcome) string {
+	names := OutcomeNames()
+	if o < 0 || int(o) >= len(names) {
+		return names[0]
 	}
-	return names[i]
+	return names[o]
 }
-
-// OutcomeName 是 o 的公开名。
-func OutcomeName(o usagev1.Outcome) string { return nameAt(OutcomeNames(), int(o)) }
-
-// SourceName 是 s 的公开名。
-func SourceName(s usagev1.Source) string { return nameAt(SourceNames(), int(s)) }
