@@ -90,11 +90,14 @@ func NewClock(now time.Time, sentUnixMS int64) Clock {
 	return c
 }
 
-// Minute 是校正后的 UTC 分钟；落在未来或 400 天以前的归到此刻的分钟。
-func (c Clock) Minute(unixMS int64) time.Time {
+// Instant 是校正后的 UTC 时刻，精度毫秒；落在未来或 400 天以前的归到此刻。
+func (c Clock) Instant(unixMS int64) time.Time {
 	t := time.UnixMilli(unixMS).Add(c.Offset)
 	if t.After(c.Now.Add(clockTolerance)) || t.Before(c.Now.Add(-oldestRecord)) {
 		t = c.Now
 	}
-	return t.UTC().Truncate(time.Minute)
+	return t.UTC().Truncate(time.Millisecond)
 }
+
+// Minute 是 Instant 所在的分钟。
+func (c Clock) Minute(unixMS int64) time.Time { return c.Instant(unixMS).Truncate(time.Minute) }
