@@ -26,7 +26,8 @@ func TestNodes_ShowEveryColumn(t *testing.T) {
 	seen := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	b.fleet.nodes = []push.Node{
 		{ID: "n1", Version: "v1", Connected: true, AppliedRevision: 7, LastSeen: seen, ConnectedAt: seen, InFlight: 3, Waiting: 2,
-			Ejections: []push.Ejection{{Server: "gpu-1", UpstreamModel: "m", Reason: "5xx", Until: seen}}},
+			Ejections: []push.Ejection{{Server: "gpu-1", UpstreamModel: "m", Reason: "5xx", Until: seen}},
+			Journal: &push.Journal{Trouble: "no space left on device", Bytes: 4096, Unjournalled: 2}},
 		{ID: "n2", RejectedRevision: 8, LastError: "revision 8 rejected: x", LastSeen: seen},
 	}
 	var rows []map[string]any
