@@ -234,6 +234,11 @@ type UsageDeltum struct {
 	DurationHist      []byte
 }
 
+type UsageFloor struct {
+	Level string
+	Floor time.Time
+}
+
 type UsageGap struct {
 	NodeID           string
 	Epoch            int64
@@ -355,6 +360,36 @@ type UsageMinute struct {
 }
 
 type UsageRequest struct {
+	EndedAt          time.Time
+	ID               string
+	NodeID           string
+	KeyID            string
+	App              string
+	Model            string
+	ServedModel      string
+	Server           string
+	Endpoint         string
+	ClientRequestID  string
+	Outcome          int16
+	Status           int16
+	Stream           bool
+	Replayed         bool
+	Unjournalled     bool
+	Source           int16
+	StartedAt        time.Time
+	QueueUs          int64
+	FirstByteUs      int64
+	DurationUs       int64
+	PromptTokens     *int64
+	CompletionTokens *int64
+	CachedTokens     *int64
+	ReasoningTokens  *int64
+	CostNano         int64
+	Revision         int64
+	Attempts         []byte
+}
+
+type UsageRequestDefault struct {
 	EndedAt          time.Time
 	ID               string
 	NodeID           string
