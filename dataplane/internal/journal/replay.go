@@ -108,6 +108,7 @@ func (r *replay) frame(index uint64, b []byte) bool {
 		r.missing(s, m.seq)
 		s.last, s.totals = max(s.last, m.seq), m.totals
 		s.acked, s.sealed, s.tail, s.gaps = m.acked, m.sealed, m.tail, m.gaps
+		s.latest, s.marked = index, index
 		return true
 	}
 	if f, ok := parseRecord(b); ok {

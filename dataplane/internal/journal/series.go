@@ -25,6 +25,8 @@ type series struct {
 	sealed bool        // 不再写
 	tail   uint64      // 封住的那一份，last 之后至多还有几条读不出来
 	start  uint64      // 这一次运行之前写到了哪里
+	latest uint64      // 最近一条记录或标记在哪一帧：凭它知道写到了哪里
+	marked uint64      // 最近一个标记在哪一帧
 }
 
 // point 是稀疏的目录：序号 seq 的记录在哪一帧。
@@ -41,7 +43,7 @@ func (s *series) wrote(seq, frame uint64, totals Totals) {
 	if s.first == 0 {
 		s.first = seq
 	}
-	s.last, s.totals = seq, totals
+	s.last, s.totals, s.latest = seq, totals, frame
 	if n := len(s.points); n == 0 || seq-s.points[n-1].seq >= pointEvery {
 		s.points = append(s.points, point{seq, frame})
 	}
