@@ -233,7 +233,10 @@ func (d *disk) record(b []byte, ticket uint64, t *Totals) error {
 // mark 写下 s 到了哪里。要拿着 mu。
 func (d *disk) mark(s *series) (frame uint64, err error) {
 	f := markFrame{epoch: s.epoch, seq: s.last, totals: s.totals, acked: s.acked, sealed: s.sealed, tail: s.tail, gaps: s.gaps}
-	return d.append(f.append(nil))
+	if frame, err = d.append(f.append(nil)); err == nil {
+		s.latest, s.marked = frame, frame
+	}
+	return frame, err
 }
 
 // reachable 是可以交出去的最后一帧：落了盘的，断电也不会再把它的序号给别人。要拿着 mu。
@@ -281,7 +284,9 @@ func (j *Journal) Health() Health {
 	defer d.mu.Unlock()
 	h.Replayed, h.Damaged, h.Refused = d.boot.replayed, d.boot.damaged, d.refused
 	if h.Durable = d.trouble == nil; !h.Durable {
-		h.Trouble = d.trouble.Error()
+		if h.Trouble = d.trouble.Error(); errors.Is(d.trouble, segments.ErrDegraded) && st.Problem != "" {
+			h.Trouble += ": " + st.Problem
+		}
 	}
 	return h
 }

@@ -148,9 +148,11 @@ func (l *ledger) take(s Source, limit int) bool {
 // drain 取完 s 此刻有的一切并确认。
 func (l *ledger) drain(s Source) *ledger {
 	l.t.Helper()
-	s.Flush()
-	for l.take(s, 100) {
-		s.Acked(l.cursor)
+	for range 2 { // 洞要先写下来才交：落了盘再取一次
+		s.Flush()
+		for l.take(s, 100) {
+			s.Acked(l.cursor)
+		}
 	}
 	return l
 }

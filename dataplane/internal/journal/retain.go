@@ -28,7 +28,7 @@ func (k *keeper) forget() { k.passed, k.drop, k.after = nil, 0, 0 }
 // retain 每秒一次：删掉确认过而又留够了的段。先写标记与还在进行的请求的开头，等它们落盘，再删。
 func (d *disk) retain(now time.Time) {
 	d.mu.Lock()
-	if now.Before(d.keep.due) || d.trouble != nil {
+	if now.Before(d.keep.due) {
 		d.mu.Unlock()
 		return
 	}
@@ -62,6 +62,9 @@ func (d *disk) expired(now time.Time) uint64 {
 	for len(k.passed) > 1 && now.Sub(k.passed[0].at) >= d.cfg.KeepFor {
 		old = k.passed[0].frame
 		k.passed = k.passed[1:]
+	}
+	if d.trouble != nil { // 开头搬不走
+		acked = min(acked, d.tickets.oldest(acked))
 	}
 	return d.droppable(min(old, acked), acked)
 }
@@ -138,17 +141,22 @@ func (d *disk) carry(before uint64) bool {
 	return done
 }
 
-// settleDrop 写下各份到了哪里，记下等它落盘之后删。
+// settleDrop 使各份写到了哪里在留下的里面查得到，记下等它落盘之后删。配额用满时写不进标记，
+// 而腾地方正要靠它：留下的里面本来就查得到的，不写也行。
 func (d *disk) settleDrop(before uint64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	var after uint64
 	for _, s := range d.every() {
-		frame, err := d.mark(s)
-		if err != nil {
+		if d.trouble == nil {
+			_, _ = d.mark(s)
+		}
+		if s.latest < before || s.marked < before && (s.sealed || len(s.gaps) > 0) {
 			return
 		}
-		d.keep.drop, d.keep.after = before, frame
+		after = max(after, s.latest)
 	}
+	d.keep.drop, d.keep.after = before, after
 }
 
 // dropTo 删掉 before 以前的段。其间数据库回到了过去的话，重新算过再说。

@@ -22,9 +22,12 @@ type series struct {
 	handed uint64
 	marks  checkpoints // 各批末尾的累计，连同 lost
 	gaps   []run       // 交出过的洞：控制面的累计里有它们的 lost
+	told   uint64      // 写下 gaps 的标记在哪一帧；0 即还没有写
 	sealed bool        // 不再写
 	tail   uint64      // 封住的那一份，last 之后至多还有几条读不出来
 	start  uint64      // 这一次运行之前写到了哪里
+	latest uint64      // 最近一条记录或标记在哪一帧：凭它知道写到了哪里
+	marked uint64      // 最近一个标记在哪一帧
 }
 
 // point 是稀疏的目录：序号 seq 的记录在哪一帧。
@@ -41,7 +44,7 @@ func (s *series) wrote(seq, frame uint64, totals Totals) {
 	if s.first == 0 {
 		s.first = seq
 	}
-	s.last, s.totals = seq, totals
+	s.last, s.totals, s.latest = seq, totals, frame
 	if n := len(s.points); n == 0 || seq-s.points[n-1].seq >= pointEvery {
 		s.points = append(s.points, point{seq, frame})
 	}
@@ -148,7 +151,9 @@ func (s *series) batch(from uint64, p *picker) *usagev1.Batch {
 		return nil
 	}
 	last := p.want - 1
-	s.delivered(from, p.gaps)
+	if !s.delivered(from, p.gaps) {
+		return nil
+	}
 	total := p.totals
 	total.Lost = 0
 	for _, g := range s.gaps {
@@ -163,15 +168,22 @@ func (s *series) batch(from uint64, p *picker) *usagev1.Batch {
 	return b
 }
 
-// delivered 记下这一批里的洞；从 from 起的从前的洞不作数了：控制面的游标在它们以前。要拿着 mu。
-func (s *series) delivered(from uint64, gaps []run) {
+// delivered 记下这一批里的洞；从 from 起的从前的洞不作数了：控制面的游标在它们以前。新的洞先写在标记里，落了盘才交出去，
+// 那样断电之后累计数里的 lost 也对得上；盘不收的时候不等。要拿着 mu。
+func (s *series) delivered(from uint64, gaps []run) bool {
 	n := len(s.gaps)
-	s.gaps = slices.DeleteFunc(s.gaps, func(g run) bool { return g.last >= from })
-	if len(gaps) == 0 && n == len(s.gaps) {
-		return
+	kept := slices.DeleteFunc(slices.Clone(s.gaps), func(g run) bool { return g.last >= from })
+	if len(gaps) == 0 && n == len(kept) {
+		return true
 	}
-	s.gaps = append(s.gaps, gaps...)
-	s.d.keep.mark = true // 下一次运行也要知道
+	if next := append(kept, gaps...); !slices.Equal(next, s.gaps) {
+		s.gaps = next
+		s.told = 0
+	}
+	if s.told == 0 {
+		s.told, _ = s.d.mark(s)
+	}
+	return s.d.trouble != nil || s.told != 0 && s.d.log.Synced() >= s.told
 }
 
 // Flush 见 Source；等这一刻的落盘，那样紧接着的取批就取得到。

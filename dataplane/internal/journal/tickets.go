@@ -46,3 +46,13 @@ func (t *tickets) before(frame uint64) map[uint64]*ticketSlot {
 	}
 	return found
 }
+
+// oldest 是最早的开头在哪一帧；没有进行中的为 none。
+func (t *tickets) oldest(none uint64) uint64 {
+	for i := range t.list {
+		if s := &t.list[i]; s.id != 0 {
+			none = min(none, s.base)
+		}
+	}
+	return none
+}

@@ -759,6 +759,21 @@ type Node struct {
 	// InFlight 在途请求数
 	InFlight int64 `json:"in_flight"`
 
+	// Journal 它的用量记录此刻落在哪里；节点没有说则缺席
+	Journal *struct {
+		// Bytes 磁盘上占的字节，含确认之后留着备用的
+		Bytes int64 `json:"bytes"`
+
+		// Durable 新的记录写在磁盘上；为假即只在内存里，进程被杀就没有了
+		Durable bool `json:"durable"`
+
+		// Trouble 不在磁盘上的缘由，英文一行；durable 时为空
+		Trouble string `json:"trouble"`
+
+		// Unjournalled 这一次运行里只进了内存的请求数
+		Unjournalled int64 `json:"unjournalled"`
+	} `json:"journal,omitempty"`
+
 	// LastError 被拒的版本与理由，或节点最近一次值得知道的错误；没有则为空
 	LastError string `json:"last_error"`
 
