@@ -34,6 +34,7 @@ type bench struct {
 	fleet *fleet
 	usage *figures
 	board *board
+	spent *spent
 	logs  *observer.ObservedLogs
 	spec  *openapi3.T
 }
@@ -41,9 +42,9 @@ type bench struct {
 func newBench(t *testing.T, store adminapi.Store, tune ...func(*adminapi.Config, *adminapi.Deps)) *bench {
 	t.Helper()
 	core, logs := observer.New(zapcore.DebugLevel)
-	b := &bench{t: t, store: store, fleet: &fleet{}, usage: &figures{}, board: &board{}, logs: logs, spec: loadSpec(t)}
+	b := &bench{t: t, store: store, fleet: &fleet{}, usage: &figures{}, board: &board{}, spent: &spent{}, logs: logs, spec: loadSpec(t)}
 	cfg := adminapi.Config{Token: token}
-	deps := adminapi.Deps{Store: store, Fleet: b.fleet, Usage: b.usage, Queues: b.board, Mint: catalog.Mint{MAC: mac}, Log: zap.New(core)}
+	deps := adminapi.Deps{Store: store, Fleet: b.fleet, Usage: b.usage, Queues: b.board, Budgets: b.spent, Mint: catalog.Mint{MAC: mac}, Log: zap.New(core)}
 	for _, f := range tune {
 		f(&cfg, &deps)
 	}

@@ -24,6 +24,8 @@ func (s *Service) write(ctx context.Context, stream watchStream, sess *session, 
 	}
 	sub := s.deps.Hub.Subscribe()
 	defer sub.Close()
+	budgets, leave := s.deps.Board.subscribe()
+	defer leave()
 	for {
 		var msg *configv1.WatchResponse
 		select {
@@ -33,6 +35,8 @@ func (s *Service) write(ctx context.Context, stream watchStream, sess *session, 
 			msg = drainResponse()
 		case head := <-sub.C():
 			msg = s.deps.Fleet.next(sess, head)
+		case spending := <-budgets:
+			msg = spending.to(sess.node.ID)
 		}
 		if msg == nil {
 			continue
@@ -78,6 +82,8 @@ func kindOf(msg *configv1.WatchResponse) string {
 	switch {
 	case msg.GetDrain() != nil:
 		return "drain"
+	case msg.GetBudgets() != nil:
+		return "budgets"
 	case msg.GetUpdate().GetUnchanged():
 		return "unchanged"
 	default:
