@@ -4,7 +4,10 @@ import (
 	"context"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/vega-gateway/vega/controlplane/internal/budget"
+	"github.com/vega-gateway/vega/controlplane/internal/postgres/sqlcgen"
 	"github.com/vega-gateway/vega/proto/vegaerr"
 )
 
@@ -31,7 +34,15 @@ func (s *Store) BudgetSpent(ctx context.Context, since map[string]time.Time) (ma
 	for app, start := range since {
 		apps, starts = append(apps, app), append(starts, start)
 	}
-	rows, err := s.q.BudgetSpent(ctx, apps, starts)
+	var rows []sqlcgen.BudgetSpentRow
+	err := pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, "SET LOCAL jit = off"); err != nil { // 每秒一次的小查询，编译比执行久十倍
+			return err
+		}
+		var err error
+		rows, err = s.q.WithTx(tx).BudgetSpent(ctx, apps, starts)
+		return err
+	})
 	if err != nil {
 		return nil, budgetUnavailable(err)
 	}
