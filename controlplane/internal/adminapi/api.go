@@ -50,6 +50,10 @@ type Deps struct {
 	Queues Queues
 	// Budgets 算出预算花到了哪里。
 	Budgets Budgets
+	// Settings 是整套安装的设置。
+	Settings Settings
+	// Requests 是逐条的请求。
+	Requests Requests
 	// Mint 造密钥；MAC 必填。
 	Mint catalog.Mint
 	Log  *zap.Logger
@@ -96,7 +100,7 @@ func New(cfg Config, deps Deps) (http.Handler, error) {
 	if len(cfg.Token) < minTokenLength {
 		return nil, errors.New("admin token must have at least 32 characters")
 	}
-	if deps.Store == nil || deps.Fleet == nil || deps.Usage == nil || deps.Queues == nil || deps.Budgets == nil || deps.Mint.MAC == nil || deps.Log == nil {
+	if deps.Store == nil || deps.Fleet == nil || deps.Usage == nil || deps.Queues == nil || deps.Settings == nil || deps.Requests == nil || deps.Budgets == nil || deps.Mint.MAC == nil || deps.Log == nil {
 		return nil, errors.New("adminapi: a dependency is missing")
 	}
 	if cfg.MaxBodyBytes == 0 {

@@ -23,7 +23,7 @@ type RollResult struct {
 type RollerConfig struct {
 	// Every 是多久并一次；0 为 1 秒。
 	Every time.Duration
-	// Chunk 是一个事务至多取走的增量行数；0 为 20000。取满了就立刻再来。
+	// Chunk 是一个事务至多取走的增量行数；0 为 50000。取满了就立刻再来。
 	Chunk int
 }
 
@@ -46,7 +46,7 @@ func NewRoller(cfg RollerConfig, deps RollerDeps) *Roller {
 		cfg.Every = time.Second
 	}
 	if cfg.Chunk == 0 {
-		cfg.Chunk = 20_000
+		cfg.Chunk = 50_000
 	}
 	return &Roller{cfg: cfg, deps: deps}
 }
