@@ -33,6 +33,7 @@ type App struct {
 	dataDir dataDir
 	listen  *listeners
 	drain   *drain
+	road    *gateway.Gateway
 
 	holder     *state.Holder
 	gate       *admit.Gate
@@ -40,7 +41,7 @@ type App struct {
 	records    *journal.Journal
 	budgets    *budget.Guard
 	subscriber *subscribe.Subscriber
-	reporter   *report.Reporter
+	reporter   *report.Group
 	server     *http.Server
 
 	flushTimeout time.Duration
@@ -102,17 +103,17 @@ func Start(ctx context.Context, cfg Config, version string, log *zap.Logger) (_ 
 	}
 	upstreams := proxy.New(proxy.Config{})
 	a.onClose(upstreams.CloseIdle)
-	a.records = journal.New(journal.Config{KnownModel: a.knowsModel})
+	a.openRecords()
 	if a.budgets, err = a.newBudgets(); err != nil {
 		return nil, err
 	}
-	road, err := gateway.New(gateway.Config{MaxBodyBytes: cfg.MaxBodyBytes}, gateway.Deps{State: a.holder, Gate: a.gate, Router: a.router,
+	a.road, err = gateway.New(gateway.Config{MaxBodyBytes: cfg.MaxBodyBytes}, gateway.Deps{State: a.holder, Gate: a.gate, Router: a.router,
 		Upstreams: upstreams, Journal: a.records, Budgets: a.budgets, Log: log, Registerer: registry, Tracer: tracerOf(tracers)})
 	if err != nil {
 		return nil, fmt.Errorf("make gateway: %w", err)
 	}
-	a.holder.After(road.Reconfigured)
-	a.reporter, err = report.New(report.Config{NodeID: a.node}, report.Deps{Client: usagev1.NewUsageServiceClient(conn), Journal: a.records, Log: log})
+	a.holder.After(a.road.Reconfigured)
+	a.reporter, err = report.NewGroup(report.Config{NodeID: a.node}, report.GroupDeps{Client: usagev1.NewUsageServiceClient(conn), Journal: a.records, Log: log})
 	if err != nil {
 		return nil, err
 	}
@@ -134,7 +135,7 @@ func Start(ctx context.Context, cfg Config, version string, log *zap.Logger) (_ 
 	a.goOn("usage stream", func() error { return a.reporter.Run(streams) })
 	a.goOn("budgets", func() error { return a.budgets.Run(streams) })
 	a.goOn("admission stream", func() error { return a.gate.Run(streams) })
-	a.server = httpapi.Server(httpapi.New(httpapi.Config{CORSOrigins: cfg.CORSOrigins}, httpapi.Deps{Gateway: road}))
+	a.server = httpapi.Server(httpapi.New(httpapi.Config{CORSOrigins: cfg.CORSOrigins}, httpapi.Deps{Gateway: a.road}))
 	a.server.ErrorLog = zap.NewStdLog(log.Named("http"))
 	a.goOn("serve HTTP", func() error { return served(a.server.Serve(a.listen.served)) })
 	return a, nil

@@ -20,6 +20,7 @@ import (
 	"go.uber.org/goleak"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/vega-gateway/vega/dataplane/internal/admit"
 	"github.com/vega-gateway/vega/dataplane/internal/budget"
@@ -112,9 +113,22 @@ func (l ledger) records() (all []*usagev1.Record) {
 		if b == nil {
 			return all
 		}
-		all = append(all, b.GetRecords()...)
+		all = append(all, decoded(b).GetRecords()...)
 		from = b.GetLastSeq() + 1
 	}
+}
+
+// decoded 如控制面收到的那样：盘上的那一份，记录以线上编码放在批里。
+func decoded(b *usagev1.Batch) *usagev1.Batch {
+	wire, err := proto.Marshal(b)
+	if err != nil {
+		panic(err)
+	}
+	out := &usagev1.Batch{}
+	if err := proto.Unmarshal(wire, out); err != nil {
+		panic(err)
+	}
+	return out
 }
 
 func (l ledger) all() (requests []*usagev1.Request) {
@@ -192,8 +206,14 @@ func startTraced(t testing.TB, st *state.State, tracer trace.Tracer, edit ...fun
 
 func startWith(t testing.TB, st *state.State, tracer trace.Tracer, admission admit.Config, deps admit.Deps, edit ...func(*gateway.Config)) *node {
 	t.Helper()
+	return startOn(t, newLedger(), st, tracer, admission, deps, edit...)
+}
+
+// startOn 起一个记账在 books 上的网关。
+func startOn(t testing.TB, books ledger, st *state.State, tracer trace.Tracer, admission admit.Config, deps admit.Deps, edit ...func(*gateway.Config)) *node {
+	t.Helper()
 	n := &node{t: t, holder: state.New(), router: route.New(route.Config{}, route.Deps{}),
-		pool: proxy.New(proxy.Config{}), journal: newLedger(), logs: &logSink{}, metrics: prometheus.NewRegistry()}
+		pool: proxy.New(proxy.Config{}), journal: books, logs: &logSink{}, metrics: prometheus.NewRegistry()}
 	deps.Registerer = n.metrics
 	n.gate = newGate(t, admission, deps)
 	n.budgets = newBudgets(t, n.journal)

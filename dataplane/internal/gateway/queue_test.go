@@ -591,7 +591,8 @@ func TestSettle_TheBucketEndsUpWithWhatTheUpstreamReported(t *testing.T) {
 		"stream, more than predicted":  {upstreamtest.Behavior{PromptTokens: 1000, CompletionTokens: 4000}, askStream, 5000},
 		"less than predicted":          {upstreamtest.Behavior{PromptTokens: 10, CompletionTokens: 20}, ten, 30},
 		"an error costs nothing":       {upstreamtest.Behavior{Status: 400}, ten, 0},
-		"unknown stays the prediction": {upstreamtest.Behavior{Usage: upstreamtest.UsageMissing}, ten, 5120},
+		"missing is counted":           {upstreamtest.Behavior{Usage: upstreamtest.UsageMissing}, ten, 490},
+		"unknown stays the prediction": {upstreamtest.Behavior{HTML: true}, ten, 5120},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

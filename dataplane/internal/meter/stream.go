@@ -43,13 +43,20 @@ type Stream struct {
 	finish   bool
 	terminal bool
 	content  bool
+
+	text     []byte // 见 Passed
+	kept     int64
+	lastText textKind
+	parallel bool
+	reasoned bool
+	fresh    bool // 这个事件报了用量
 }
 
 // Reset 让它从头开始。strip 为 true 时剥掉用量块，只对 dialect.Chunks 有效。
 func (s *Stream) Reset(kind dialect.StreamKind, strip bool) {
 	*s = Stream{
 		kind: kind, strip: strip && kind == dialect.Chunks,
-		held: reuse(s.held), joined: reuse(s.joined), out: outgoing{buf: reuse(s.out.buf)},
+		held: reuse(s.held), joined: reuse(s.joined), out: outgoing{buf: reuse(s.out.buf)}, text: reuse(s.text),
 	}
 }
 
