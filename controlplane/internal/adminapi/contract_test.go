@@ -36,6 +36,7 @@ type bench struct {
 	usage    *figures
 	board    *board
 	requests *requests
+	spent    *spent
 	logs     *observer.ObservedLogs
 	spec     *openapi3.T
 }
@@ -43,9 +44,9 @@ type bench struct {
 func newBench(t *testing.T, store adminapi.Store, tune ...func(*adminapi.Config, *adminapi.Deps)) *bench {
 	t.Helper()
 	core, logs := observer.New(zapcore.DebugLevel)
-	b := &bench{t: t, store: store, fleet: &fleet{}, usage: &figures{}, board: &board{}, requests: &requests{}, logs: logs, spec: loadSpec(t)}
+	b := &bench{t: t, store: store, fleet: &fleet{}, usage: &figures{}, board: &board{}, requests: &requests{}, spent: &spent{}, logs: logs, spec: loadSpec(t)}
 	cfg := adminapi.Config{Token: token}
-	deps := adminapi.Deps{Store: store, Fleet: b.fleet, Usage: b.usage, Queues: b.board, Mint: catalog.Mint{MAC: mac}, Log: zap.New(core)}
+	deps := adminapi.Deps{Store: store, Fleet: b.fleet, Usage: b.usage, Queues: b.board, Budgets: b.spent, Mint: catalog.Mint{MAC: mac}, Log: zap.New(core)}
 	deps.Settings = newSettings()
 	deps.Requests, deps.Reconcile = b.requests, reconcile.New(b.usage, store)
 	for _, f := range tune {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/vega-gateway/vega/controlplane/internal/adminapi"
 	"github.com/vega-gateway/vega/controlplane/internal/admission"
+	"github.com/vega-gateway/vega/controlplane/internal/budget"
 	"github.com/vega-gateway/vega/controlplane/internal/console"
 	"github.com/vega-gateway/vega/controlplane/internal/nodeauth"
 	"github.com/vega-gateway/vega/controlplane/internal/push"
@@ -117,8 +118,9 @@ func (a *App) assemble(ctx context.Context, cfg Config, version string) error {
 	pushMetrics := push.NewMetrics(registry)
 	hub := push.NewHub(pushMetrics)
 	reloader := push.NewReloader(push.ReloaderConfig{}, push.ReloaderDeps{Source: source{db.store}, Hub: hub, Listen: db.store.Listen, Metrics: pushMetrics, Log: a.log})
+	board := &push.Board{}
 	fleet := push.NewFleet(push.FleetConfig{Replica: replicaName(cfg, a.GRPCAddr())}, push.FleetDeps{Store: db.store, Hub: hub, Metrics: pushMetrics, Log: a.log})
-	watch := push.NewService(push.ServiceConfig{}, push.ServiceDeps{Hub: hub, Fleet: fleet, Refresher: reloader, Metrics: pushMetrics, Log: a.log})
+	watch := push.NewService(push.ServiceConfig{}, push.ServiceDeps{Hub: hub, Board: board, Fleet: fleet, Refresher: reloader, Metrics: pushMetrics, Log: a.log})
 	usageMetrics := usage.NewMetrics(registry)
 	ingest := usage.New(usage.Config{}, usage.Deps{Store: db.store, Metrics: usageMetrics, Log: a.log})
 	keeper := usage.NewKeeper(usage.KeeperConfig{}, usage.KeeperDeps{Store: db.store, Log: a.log})
@@ -126,6 +128,7 @@ func (a *App) assemble(ctx context.Context, cfg Config, version string) error {
 		return err
 	}
 	roller := usage.NewRoller(usage.RollerConfig{}, usage.RollerDeps{Store: db.store, Metrics: usageMetrics, Log: a.log})
+	budgets := budget.New(budget.Config{}, budget.Deps{Store: db.store, Hub: hub, Board: board, Log: a.log, Registerer: registry})
 	peers, err := peerCredentials(cfg)
 	if err != nil {
 		return err
@@ -150,14 +153,14 @@ func (a *App) assemble(ctx context.Context, cfg Config, version string) error {
 	}
 	reader := usage.NewReader(db.store, nil)
 	api, err := adminapi.New(adminapi.Config{Token: creds.adminToken}, adminapi.Deps{
-		Store: db.store, Fleet: fleet, Usage: reader, Reconcile: reconcile.New(reader, db.store), Queues: grantor, Settings: db.store, Requests: usage.NewRequestReader(usage.RequestConfig{}, db.store), Mint: db.store.Mint(), Log: a.log, Metrics: registry, Console: page})
+		Store: db.store, Fleet: fleet, Usage: reader, Reconcile: reconcile.New(reader, db.store), Queues: grantor, Budgets: budgets, Settings: db.store, Requests: usage.NewRequestReader(usage.RequestConfig{}, db.store), Mint: db.store.Mint(), Log: a.log, Metrics: registry, Console: page})
 	if err != nil {
 		return fmt.Errorf("make admin API: %w", err)
 	}
 	httpServer := newServer(otelhttp.NewHandler(api, "admin", otelhttp.WithTracerProvider(tracers)), a.log)
 
 	a.ready.Store(&readiness{db.store, hub})
-	a.parts = []func(context.Context) error{reloader.Run, fleet.Run, ingest.Run, roller.Run, keeper.Run, grantor.Run, db.watch,
+	a.parts = []func(context.Context) error{reloader.Run, fleet.Run, budgets.Run, ingest.Run, roller.Run, keeper.Run, grantor.Run, db.watch,
 		func(ctx context.Context) error { return runGRPC(ctx, grpcServer, a.listeners.grpc) },
 		func(ctx context.Context) error { return runHTTP(ctx, httpServer, a.listeners.http) },
 	}

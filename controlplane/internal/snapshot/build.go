@@ -18,13 +18,19 @@ func Build(c *catalog.Catalog, pepper []byte) *configv1.Snapshot {
 	for _, name := range slices.Sorted(maps.Keys(c.Models)) {
 		s.Models = append(s.Models, model(c.Models[name]))
 	}
-	for _, name := range slices.Sorted(maps.Keys(c.Apps)) {
-		s.Apps = append(s.Apps, app(c.Apps[name]))
-	}
+	s.Apps = Apps(c)
 	for _, k := range keysByMAC(c) {
 		s.Keys = append(s.Keys, key(k))
 	}
 	return s
+}
+
+// Apps 只编 c 的 app，名字升序。
+func Apps(c *catalog.Catalog) (list []*configv1.App) {
+	for _, name := range slices.Sorted(maps.Keys(c.Apps)) {
+		list = append(list, app(c.Apps[name]))
+	}
+	return list
 }
 
 func keysByMAC(c *catalog.Catalog) []*catalog.Key {

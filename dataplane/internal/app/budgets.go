@@ -6,8 +6,11 @@ import "github.com/vega-gateway/vega/dataplane/internal/budget"
 func (a *App) newBudgets() (*budget.Guard, error) {
 	return budget.New(budget.Config{Node: a.node, Dir: a.dataDir.path}, budget.Deps{
 		Log: a.log,
-		Reached: func() []budget.Mark {
-			return []budget.Mark{{Epoch: a.records.Epoch(), Seq: a.records.Stats().LastSeq}}
+		Reached: func() (marks []budget.Mark) {
+			for _, s := range a.records.Sources() {
+				marks = append(marks, budget.Mark{Epoch: s.Epoch(), Seq: s.Stats().LastSeq})
+			}
+			return marks
 		},
 	})
 }

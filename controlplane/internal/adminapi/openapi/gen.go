@@ -35,6 +35,63 @@ func (e AppClass) Valid() bool {
 	}
 }
 
+// Defines values for BudgetPeriod.
+const (
+	BudgetPeriodDay   BudgetPeriod = "day"
+	BudgetPeriodMonth BudgetPeriod = "month"
+)
+
+// Valid indicates whether the value is a known member of the BudgetPeriod enum.
+func (e BudgetPeriod) Valid() bool {
+	switch e {
+	case BudgetPeriodDay:
+		return true
+	case BudgetPeriodMonth:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for BudgetStatusPeriod.
+const (
+	BudgetStatusPeriodDay   BudgetStatusPeriod = "day"
+	BudgetStatusPeriodMonth BudgetStatusPeriod = "month"
+)
+
+// Valid indicates whether the value is a known member of the BudgetStatusPeriod enum.
+func (e BudgetStatusPeriod) Valid() bool {
+	switch e {
+	case BudgetStatusPeriodDay:
+		return true
+	case BudgetStatusPeriodMonth:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for BudgetStatusState.
+const (
+	BudgetStatusStateExhausted BudgetStatusState = "exhausted"
+	BudgetStatusStateOk        BudgetStatusState = "ok"
+	BudgetStatusStateWarning   BudgetStatusState = "warning"
+)
+
+// Valid indicates whether the value is a known member of the BudgetStatusState enum.
+func (e BudgetStatusState) Valid() bool {
+	switch e {
+	case BudgetStatusStateExhausted:
+		return true
+	case BudgetStatusStateOk:
+		return true
+	case BudgetStatusStateWarning:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ChangeAction.
 const (
 	Created ChangeAction = "created"
@@ -313,22 +370,22 @@ func (e TokenSource) Valid() bool {
 
 // Defines values for GetUsageParamsInterval.
 const (
-	Day    GetUsageParamsInterval = "day"
-	Hour   GetUsageParamsInterval = "hour"
-	Minute GetUsageParamsInterval = "minute"
-	None   GetUsageParamsInterval = "none"
+	GetUsageParamsIntervalDay    GetUsageParamsInterval = "day"
+	GetUsageParamsIntervalHour   GetUsageParamsInterval = "hour"
+	GetUsageParamsIntervalMinute GetUsageParamsInterval = "minute"
+	GetUsageParamsIntervalNone   GetUsageParamsInterval = "none"
 )
 
 // Valid indicates whether the value is a known member of the GetUsageParamsInterval enum.
 func (e GetUsageParamsInterval) Valid() bool {
 	switch e {
-	case Day:
+	case GetUsageParamsIntervalDay:
 		return true
-	case Hour:
+	case GetUsageParamsIntervalHour:
 		return true
-	case Minute:
+	case GetUsageParamsIntervalMinute:
 		return true
-	case None:
+	case GetUsageParamsIntervalNone:
 		return true
 	default:
 		return false
@@ -474,8 +531,9 @@ type AnyValue5 map[string]interface{}
 
 // App 被服务、被计量的应用
 type App struct {
-	// Budget 预算；此版本里必须为空
-	Budget *map[string]interface{} `json:"budget,omitempty"`
+	// Budget 一期之内至多花多少；缺席或 `{}` 即没有预算。amount 与 tokens 至少给一个，都给则先到者为准。
+	// 花完之后的请求得到 429 `insufficient_quota`，直到下一期。
+	Budget *Budget `json:"budget,omitempty"`
 
 	// Class 等级
 	Class *AppClass `json:"class,omitempty"`
@@ -575,6 +633,77 @@ type Attempt struct {
 	// UpstreamModel 上游模型名
 	UpstreamModel string `json:"upstream_model"`
 }
+
+// Budget 一期之内至多花多少；缺席或 `{}` 即没有预算。amount 与 tokens 至少给一个，都给则先到者为准。
+// 花完之后的请求得到 429 `insufficient_quota`，直到下一期。
+type Budget struct {
+	// Amount 钱，以各模型的价格共用的货币计，至多 9 位小数；0 或缺席即不限
+	//
+	// Example: 100.5
+	Amount *float32 `json:"amount,omitempty"`
+
+	// Period 一个月（从一号零点），或一天（从零点）
+	Period *BudgetPeriod `json:"period,omitempty"`
+
+	// SoftPercent 花到百分之几就警告；0 即不警告
+	SoftPercent *int64 `json:"soft_percent,omitempty"`
+
+	// TimeZone IANA 时区名，定零点在哪一刻
+	//
+	// Example: Asia/Shanghai
+	TimeZone *string `json:"time_zone,omitempty"`
+
+	// Tokens 输入与输出 token 之和；0 或缺席即不限
+	Tokens *int64 `json:"tokens,omitempty"`
+}
+
+// BudgetPeriod 一个月（从一号零点），或一天（从零点）
+type BudgetPeriod string
+
+// BudgetStatus 一个应用的预算在这一期里的处境
+type BudgetStatus struct {
+	// Amount 钱的预算；0 即不限
+	Amount float32 `json:"amount"`
+
+	// App 应用
+	App string `json:"app"`
+
+	// Percent 花了百分之几，两项里大的那个；可以超过 100
+	Percent float32 `json:"percent"`
+
+	// Period 多久为一期
+	Period BudgetStatusPeriod `json:"period"`
+
+	// PeriodStart 这一期从何时起
+	PeriodStart time.Time `json:"period_start"`
+
+	// ResetsAt 何时重新开始
+	ResetsAt time.Time `json:"resets_at"`
+
+	// SoftPercent 警告线；0 即没有
+	SoftPercent int64 `json:"soft_percent"`
+
+	// Spent 这一期花了的钱
+	Spent float32 `json:"spent"`
+
+	// SpentTokens 这一期花了的 token
+	SpentTokens int64 `json:"spent_tokens"`
+
+	// State warning 即过了警告线，exhausted 即用完了
+	State BudgetStatusState `json:"state"`
+
+	// TimeZone 一期按哪个时区开始
+	TimeZone string `json:"time_zone"`
+
+	// Tokens token 的预算；0 即不限
+	Tokens int64 `json:"tokens"`
+}
+
+// BudgetStatusPeriod 多久为一期
+type BudgetStatusPeriod string
+
+// BudgetStatusState warning 即过了警告线，exhausted 即用完了
+type BudgetStatusState string
 
 // Change 一个对象的变化
 type Change struct {
@@ -2401,6 +2530,9 @@ type ServerInterface interface {
 	// PutApp 整个替换一个已有的应用
 	// (PUT /apps/{name})
 	PutApp(ctx echo.Context, name Name, params PutAppParams) error
+	// GetAppBudget 一个应用的预算花到了哪里
+	// (GET /apps/{name}/budget)
+	GetAppBudget(ctx echo.Context, name Name) error
 	// ListKeys 应用的密钥（不含明文）
 	// (GET /apps/{name}/keys)
 	ListKeys(ctx echo.Context, name Name) error
@@ -2410,6 +2542,9 @@ type ServerInterface interface {
 	// DeleteKey 撤销一把密钥
 	// (DELETE /apps/{name}/keys/{key})
 	DeleteKey(ctx echo.Context, name Name, key string, params DeleteKeyParams) error
+	// ListBudgets 各应用的预算花到了哪里
+	// (GET /budgets)
+	ListBudgets(ctx echo.Context) error
 	// GetConfig 导出当前配置
 	// (GET /config)
 	GetConfig(ctx echo.Context) error
@@ -2646,6 +2781,22 @@ func (w *ServerInterfaceWrapper) PutApp(ctx echo.Context) error {
 	return err
 }
 
+// GetAppBudget converts echo context to params.
+func (w *ServerInterfaceWrapper) GetAppBudget(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "name" -------------
+	var name Name
+
+	err = runtime.BindStyledParameterWithOptions("simple", "name", ctx.Param("name"), &name, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter name: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetAppBudget(ctx, name)
+	return err
+}
+
 // ListKeys converts echo context to params.
 func (w *ServerInterfaceWrapper) ListKeys(ctx echo.Context) error {
 	var err error
@@ -2731,6 +2882,15 @@ func (w *ServerInterfaceWrapper) DeleteKey(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.DeleteKey(ctx, name, key, params)
+	return err
+}
+
+// ListBudgets converts echo context to params.
+func (w *ServerInterfaceWrapper) ListBudgets(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListBudgets(ctx)
 	return err
 }
 
@@ -3700,6 +3860,8 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/nodes", wrapper.ListNodes, options.OperationMiddlewares["listNodes"]...)
 	router.DELETE(options.BaseURL+"/nodes/:id", wrapper.ForgetNode, options.OperationMiddlewares["forgetNode"]...)
 	router.POST(options.BaseURL+"/nodes/:id/drain", wrapper.DrainNode, options.OperationMiddlewares["drainNode"]...)
+	router.GET(options.BaseURL+"/budgets", wrapper.ListBudgets, options.OperationMiddlewares["listBudgets"]...)
+	router.GET(options.BaseURL+"/apps/:name/budget", wrapper.GetAppBudget, options.OperationMiddlewares["getAppBudget"]...)
 	router.GET(options.BaseURL+"/queues", wrapper.ListQueues, options.OperationMiddlewares["listQueues"]...)
 	router.GET(options.BaseURL+"/revisions", wrapper.ListRevisions, options.OperationMiddlewares["listRevisions"]...)
 	router.GET(options.BaseURL+"/revisions/:revision", wrapper.GetRevision, options.OperationMiddlewares["getRevision"]...)
