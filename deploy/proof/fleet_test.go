@@ -31,6 +31,7 @@ type shape struct {
 	nodes, replicas int
 	outside         bool // PostgreSQL 在控制面之外，可以单独杀
 	upstream        upstreamtest.Config
+	nodeEnv         []string // 追加给每个数据面
 }
 
 // newFleet 起一套，应用 config 给出的声明，等每个节点换上。
@@ -47,6 +48,7 @@ func newFleet(t *testing.T, s shape, config func(f *fleet) doc) *fleet {
 	if s.outside {
 		f.pg = database(t, &opt)
 	}
+	opt.DataplaneEnv = append(opt.DataplaneEnv, s.nodeEnv...)
 	var err error
 	if f.Stack, err = stack.Start(ctx, opt); err != nil {
 		t.Fatal(err)

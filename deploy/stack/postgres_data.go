@@ -11,6 +11,19 @@ import (
 	"time"
 )
 
+// Running 说它起着；自己死了的也算死。
+func (p *Postgres) Running() bool {
+	if p.cmd == nil {
+		return false
+	}
+	select {
+	case <-p.done:
+		return false
+	default:
+		return true
+	}
+}
+
 // Crash 以 SIGKILL 结束它与它的每个子进程：没有一个来得及收拾，共享内存里的都没了；写给内核的还在。
 func (p *Postgres) Crash() {
 	if p.cmd == nil {
