@@ -14,7 +14,7 @@ import (
 )
 
 // sources 是表里的数与它的名字（usagev1.Source）。
-var sources = []string{"", "reported", "counted", "partial", "unknown"}
+var sources = []string{"none", "reported", "counted", "partial", "unknown"}
 
 // tokens 是四种 token；缺席的算零。
 type tokens struct{ prompt, completion, cached, reasoning int64 }
@@ -238,7 +238,8 @@ type audit struct {
 	totalsDiff                   int64 // GET /usage 与逐条相加之差
 	levelsDiff                   int64 // 各级的合计与逐条相加之差
 	unjournalled                 int
-	sample                       string // 第一件不对的事
+	bySource                     map[string]int // 各种来源的调用有多少
+	sample                       string         // 第一件不对的事
 }
 
 // wrong 记下一件不对的事。
@@ -267,7 +268,7 @@ func (f *fleet) audit(ctx context.Context, seen []outcome) *audit {
 
 // compare 以逐条的请求为中心：一头是上游的账与客户端看到的，一头是总数。
 func (b books) compare() *audit {
-	a := &audit{requests: len(b.rows), ledger: len(b.ledger), twice: b.twice}
+	a := &audit{requests: len(b.rows), ledger: len(b.ledger), twice: b.twice, bySource: map[string]int{}}
 	whole := map[string]bool{}
 	for _, o := range b.seen {
 		if o.whole && o.id != "" {
@@ -327,6 +328,7 @@ func (a *audit) request(r *booked, whole bool) {
 
 func (a *audit) attempt(r *booked, at bookedAttempt, e *upstreamtest.Entry, inLedger, whole bool) {
 	a.attempts++
+	a.bySource[at.source]++
 	if !inLedger {
 		a.withoutLedger++
 		if at.source != "unknown" {
@@ -389,9 +391,10 @@ func (a *audit) differ(sum *int64, d int64, format string, args ...any) {
 // String 是印出来的一行里属于对账的部分。
 func (a *audit) String() string {
 	return fmt.Sprintf("requests=%d attempts=%d ledger=%d lost=%d duplicated=%d token_diff=%d exact=%d unreported=%d killed_in_flight=%d as_unknown=%d as_partial=%d strange=%d "+
-		"ids_without_ledger=%d not_unknown=%d sent_twice=%d misplaced=%d totals_diff=%d levels_diff=%d unjournalled=%d",
+		"ids_without_ledger=%d not_unknown=%d sent_twice=%d misplaced=%d totals_diff=%d levels_diff=%d unjournalled=%d sources=reported:%d,counted:%d,partial:%d,unknown:%d,none:%d",
 		a.requests, a.attempts, a.ledger, a.lost, a.duplicated, a.tokenDiff, a.exact, a.unreported, a.killed, a.asUnknown, a.asPartial, a.strange,
-		a.withoutLedger, a.notUnknown, a.twice, a.misplaced, a.totalsDiff, a.levelsDiff, a.unjournalled)
+		a.withoutLedger, a.notUnknown, a.twice, a.misplaced, a.totalsDiff, a.levelsDiff, a.unjournalled,
+		a.bySource["reported"], a.bySource["counted"], a.bySource["partial"], a.bySource["unknown"], a.bySource["none"])
 }
 
 // bad 是不对的事有几件。

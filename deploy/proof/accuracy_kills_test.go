@@ -51,6 +51,9 @@ func TestAccuracy_Kills(t *testing.T) {
 			t.Errorf("%s %s: the stream ended as if it were whole, without a terminal event", o.kind, o.id)
 		}
 	}
+	if a.unjournalled != 0 {
+		t.Errorf("%d requests were never on disk, though nothing is wrong with it", a.unjournalled)
+	}
 	if a.killed == 0 {
 		t.Error("nothing was killed in flight")
 	}

@@ -3,7 +3,6 @@ package proof
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"hash/fnv"
 	"io"
@@ -83,6 +82,9 @@ func scripted(r *upstreamtest.Request) upstreamtest.Behavior {
 	b.Latency = time.Duration(rng.IntN(40)) * time.Millisecond
 	b.Chunks, b.ChunkDelay = 4+rng.IntN(10), time.Duration(5+rng.IntN(15))*time.Millisecond
 	b.CachedTokens, b.ReasoningTokens = rng.IntN(5), rng.IntN(9)
+	if strings.HasSuffix(r.Path, "/embeddings") { // 它的用量只有输入
+		b.CachedTokens, b.ReasoningTokens = 0, 0
+	}
 	first := strings.HasSuffix(r.ID, "-1")
 	switch r.Model {
 	case "long":
@@ -258,12 +260,12 @@ func (o *outcome) read(client *http.Client, req *http.Request) {
 	defer resp.Body.Close()
 	raw, err := io.ReadAll(resp.Body)
 	o.status, o.id, o.err = resp.StatusCode, resp.Header.Get("X-Request-Id"), err
-	terminal := !strings.HasPrefix(resp.Header.Get("Content-Type"), "text/event-stream") || bytes.HasSuffix(raw, []byte("data: [DONE]\n\n"))
-	o.whole = err == nil && terminal
-	o.unfinished = err == nil && !terminal
-	if errors.Is(err, io.ErrUnexpectedEOF) && terminal && len(raw) > 0 && strings.HasPrefix(resp.Header.Get("Content-Type"), "text/event-stream") {
-		o.whole = true // 终结事件已经看到，只差传输的收尾
+	if !strings.HasPrefix(resp.Header.Get("Content-Type"), "text/event-stream") {
+		o.whole = err == nil
+		return
 	}
+	o.whole = bytes.HasSuffix(raw, []byte("data: [DONE]\n\n")) // 之后只差传输的收尾
+	o.unfinished = err == nil && !o.whole
 }
 
 // draw 按份额挑一种。
