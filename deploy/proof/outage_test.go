@@ -138,7 +138,7 @@ func (f *fleet) watchJournals() *journals {
 	f.t.Cleanup(func() { w.close() })
 	w.done.Go(func() {
 		for ctx.Err() == nil {
-			w.most = max(w.most, int64(f.sum("vega_journal_bytes")))
+			w.most = max(w.most, int64(f.sum("vega_usage_journal_bytes")))
 			pause(ctx, 500*time.Millisecond)
 		}
 	})

@@ -67,7 +67,7 @@ func TestRestore_HealsWithinRetention(t *testing.T) {
 func TestRestore_CountsWhatIsBeyondRetention(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, shape{nodes: 1, outside: true, upstream: upstreamtest.Config{Script: scripted},
-		nodeEnv: []string{"VEGA_JOURNAL_KEEP=1s", "VEGA_JOURNAL_QUOTA=16777216"}}, func(f *fleet) doc { return f.mixture() })
+		nodeEnv: []string{"VEGA_JOURNAL_KEEP=1s", "VEGA_JOURNAL_MAX_BYTES=67108864"}}, func(f *fleet) doc { return f.mixture() })
 	blast := func(n int) []outcome {
 		m := f.mixer()
 		m.only = "json"
