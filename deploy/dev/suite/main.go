@@ -51,7 +51,7 @@ func node(name string, env ...string) group {
 func fleet(name, timeout string, env ...string) group {
 	return group{
 		name: name, dir: "deploy", env: env, args: []string{"-count=1", "-timeout=" + timeout, "./proof/..."},
-		must: []string{"TestAccuracy", "TestAccuracy_Kills", "TestAudit", "TestOutage", "TestRestore_HealsWithinRetention", "TestRestore_CountsWhatIsBeyondRetention",
+		must: []string{"TestAccuracy", "TestAccuracy_Kills", "TestAccuracy_CatchesSeededBugs", "TestAudit", "TestOutage", "TestRestore_HealsWithinRetention", "TestRestore_CountsWhatIsBeyondRetention",
 			"TestDisk", "TestHeavyQuery", "TestConverge", "TestStreams", "TestAdmission_Skew", "TestAdmission_Faults", "TestAdmission_Outage", "TestAdmission_Handover",
 			"TestRateWindow", "TestOverload", "TestTightLatency", "TestHangup"},
 	}
