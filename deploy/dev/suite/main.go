@@ -51,7 +51,8 @@ func node(name string, env ...string) group {
 func fleet(name, timeout string, env ...string) group {
 	return group{
 		name: name, dir: "deploy", env: env, args: []string{"-count=1", "-timeout=" + timeout, "./proof/..."},
-		must: []string{"TestAccuracy", "TestConverge", "TestStreams", "TestAdmission_Skew", "TestAdmission_Faults", "TestAdmission_Outage", "TestAdmission_Handover",
+		must: []string{"TestAccuracy", "TestAccuracy_Kills", "TestAccuracy_CatchesSeededBugs", "TestAudit", "TestOutage", "TestRestore_HealsWithinRetention", "TestRestore_CountsWhatIsBeyondRetention",
+			"TestDisk", "TestHeavyQuery", "TestConverge", "TestStreams", "TestAdmission_Skew", "TestAdmission_Faults", "TestAdmission_Outage", "TestAdmission_Handover",
 			"TestRateWindow", "TestOverload", "TestTightLatency", "TestHangup"},
 	}
 }
@@ -63,7 +64,7 @@ var suites = map[string][]group{
 		{name: "controlplane", dir: "controlplane", args: []string{"-race", "-timeout=15m", "./..."}, cover: true},
 		{name: "dataplane", dir: "dataplane", args: []string{"-race", "-timeout=15m", "./..."}, cover: true},
 		node("node (small)"),
-		{name: "deploy", dir: "deploy", args: []string{"-timeout=10m", "./dev/...", "./docker/...", "./bench/..."}},
+		{name: "deploy", dir: "deploy", args: []string{"-timeout=10m", "./dev/...", "./docker/...", "./bench/...", "./stack/..."}},
 		{name: "e2e", dir: "deploy", args: []string{"-count=1", "-timeout=20m", "./e2e/..."},
 			must: []string{"TestOpenAINodeSDK", "TestOpenAIGoSDK", "TestQueue"}},
 		fleet("proof (small)", "20m"),
