@@ -60,7 +60,16 @@ func (s *ServerDoc) setDefaults() {
 	s.Timeouts = defaultTimeouts(0)
 	s.AbortGraceMS, s.BurstPercent = ruleset.DefaultAbortGraceMs, ruleset.DefaultBurstPercent
 	s.OnDisconnect, s.StreamUsage = onDisconnect[0], streamUsage[0]
+	s.Drain = DefaultDrain()
 }
+
+// DefaultDrain 是没写 drain 时的限制；有这一项之前存下的 server 也按它。
+func DefaultDrain() Drain {
+	d := ruleset.DefaultDrainLimits()
+	return Drain{TimeoutMS: d.GetTimeoutMs(), MaxTokens: d.GetMaxTokens(), MaxConcurrency: d.GetMaxConcurrency()}
+}
+
+func (d *Drain) setDefaults() { *d = DefaultDrain() }
 
 func defaultTimeouts(total int64) Timeouts {
 	t := ruleset.DefaultTimeouts(total)

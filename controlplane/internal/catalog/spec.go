@@ -12,6 +12,7 @@ type ServerSpec struct {
 	AbortGraceMS int64             `json:"abort_grace_ms"`
 	BurstPercent int64             `json:"burst_percent"`
 	OnDisconnect string            `json:"on_disconnect"`
+	Drain        Drain             `json:"drain"`
 	StreamUsage  string            `json:"stream_usage"`
 	Headers      map[string]string `json:"headers"`
 	// CAPEM 是验证上游证书用的 PEM 文本；空则用系统的。
@@ -31,6 +32,13 @@ type Limits struct {
 type Queue struct {
 	TimeoutMS  int64 `json:"timeout_ms"`
 	MaxWaiting int64 `json:"max_waiting"`
+}
+
+// Drain 限着客户端走后仍收下去的调用：收多久（毫秒，从走的那一刻算）、再收多少输出 token、一个节点上同时收几个。
+type Drain struct {
+	TimeoutMS      int64 `json:"timeout_ms"`
+	MaxTokens      int64 `json:"max_tokens"`
+	MaxConcurrency int64 `json:"max_concurrency"`
 }
 
 // Timeouts 的单位都是毫秒。

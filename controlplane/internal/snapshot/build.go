@@ -39,7 +39,8 @@ func server(s *catalog.Server, cred *catalog.Credential) *configv1.Server {
 			IdleMs: s.Timeouts.IdleMS, TotalMs: s.Timeouts.TotalMS},
 		AbortGraceMs: s.AbortGraceMS, BurstPercent: s.BurstPercent,
 		OnDisconnect: onDisconnect(s.OnDisconnect), StreamUsage: streamUsage(s.StreamUsage),
-		CaPem: s.CAPEM, ProxyUrl: s.ProxyURL,
+		DrainLimits: &configv1.DrainLimits{TimeoutMs: s.Drain.TimeoutMS, MaxTokens: s.Drain.MaxTokens, MaxConcurrency: s.Drain.MaxConcurrency},
+		CaPem:       s.CAPEM, ProxyUrl: s.ProxyURL,
 	}
 	if cred != nil {
 		out.ApiKey = cred.Secret.Reveal()

@@ -32,6 +32,7 @@ type App struct {
 	dataDir dataDir
 	listen  *listeners
 	drain   *drain
+	road    *gateway.Gateway
 
 	holder     *state.Holder
 	gate       *admit.Gate
@@ -101,12 +102,12 @@ func Start(ctx context.Context, cfg Config, version string, log *zap.Logger) (_ 
 	upstreams := proxy.New(proxy.Config{})
 	a.onClose(upstreams.CloseIdle)
 	a.openRecords()
-	road, err := gateway.New(gateway.Config{MaxBodyBytes: cfg.MaxBodyBytes}, gateway.Deps{State: a.holder, Gate: a.gate, Router: a.router,
+	a.road, err = gateway.New(gateway.Config{MaxBodyBytes: cfg.MaxBodyBytes}, gateway.Deps{State: a.holder, Gate: a.gate, Router: a.router,
 		Upstreams: upstreams, Journal: a.records, Log: log, Registerer: registry, Tracer: tracerOf(tracers)})
 	if err != nil {
 		return nil, fmt.Errorf("make gateway: %w", err)
 	}
-	a.holder.After(road.Reconfigured)
+	a.holder.After(a.road.Reconfigured)
 	a.reporter, err = report.NewGroup(report.Config{NodeID: a.node}, report.GroupDeps{Client: usagev1.NewUsageServiceClient(conn), Journal: a.records, Log: log})
 	if err != nil {
 		return nil, err
@@ -128,7 +129,7 @@ func Start(ctx context.Context, cfg Config, version string, log *zap.Logger) (_ 
 	a.goOn("configuration stream", func() error { return a.subscriber.Run(streams) })
 	a.goOn("usage stream", func() error { return a.reporter.Run(streams) })
 	a.goOn("admission stream", func() error { return a.gate.Run(streams) })
-	a.server = httpapi.Server(httpapi.New(httpapi.Config{CORSOrigins: cfg.CORSOrigins}, httpapi.Deps{Gateway: road}))
+	a.server = httpapi.Server(httpapi.New(httpapi.Config{CORSOrigins: cfg.CORSOrigins}, httpapi.Deps{Gateway: a.road}))
 	a.server.ErrorLog = zap.NewStdLog(log.Named("http"))
 	a.goOn("serve HTTP", func() error { return served(a.server.Serve(a.listen.served)) })
 	return a, nil

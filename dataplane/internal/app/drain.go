@@ -61,6 +61,7 @@ func (a *App) finishRequests(timeout time.Duration) {
 		return
 	}
 	a.log.Warn("requests were still running at the drain timeout and are cut", zap.Error(err), zap.Int64("running", a.records.Stats().InFlight))
+	a.road.StopDrains()  // 先于切断：不然客户端一走又要收下去
 	_ = a.server.Close() // 监听已经由 Shutdown 关了，只为切断连接
 	deadline := time.Now().Add(settleTimeout)
 	for a.records.Stats().InFlight > 0 {

@@ -15,6 +15,7 @@ import (
 	"github.com/vega-gateway/vega/dataplane/internal/proxy"
 	"github.com/vega-gateway/vega/dataplane/internal/route"
 	"github.com/vega-gateway/vega/dataplane/internal/state"
+	"github.com/vega-gateway/vega/dataplane/internal/tokens"
 )
 
 // Config 的零值可用。
@@ -81,10 +82,15 @@ type Gateway struct {
 	now       func() time.Time
 
 	exchanges exchangePool
+	records   recordPool
 	bodies    bufferPool
 	chunks    chunkPool
 	streams   meter.Pool
-	refusers  usageRefusers
+	refusers  targetSet  // 不认识 stream_options 的
+	silent    targetSet  // 要了用量也不给的
+	inputs    bufferPool // 只放 smallInput 以内的
+	drains    drains
+	tokens    *tokens.Counter
 	outputs   *outputs
 	lines     sync.Pool // *[]zap.Field：写日志那一刻才要，不跟着开着的流
 }
@@ -115,6 +121,6 @@ func New(cfg Config, deps Deps) (*Gateway, error) {
 	return &Gateway{
 		cfg: cfg.withDefaults(), state: deps.State, gate: deps.Gate, router: deps.Router, upstreams: deps.Upstreams,
 		journal: deps.Journal, log: deps.Log, metrics: m, tracer: deps.Tracer, now: deps.Now,
-		outputs: newOutputs(),
+		outputs: newOutputs(), tokens: tokens.New(),
 	}, nil
 }

@@ -45,7 +45,8 @@ type Server struct {
 	Total        time.Duration
 	AbortGrace   time.Duration
 	BurstPercent int
-	Drain        bool // 客户端挂断后把上游的回答收完
+	Drain        bool // 客户端挂断后把上游的回答收下去，到 DrainLimits 为止
+	DrainLimits  DrainLimits
 	StreamUsage  StreamUsage
 	Headers      http.Header
 	CAPEM        string
@@ -54,6 +55,13 @@ type Server struct {
 	Link [sha256.Size]byte
 	// Identity 是 BaseURL 与凭证的指纹：变了，过去的摘出与暂停就不作数。
 	Identity [sha256.Size]byte
+}
+
+// DrainLimits 限着客户端走后仍收下去的调用。
+type DrainLimits struct {
+	Timeout        time.Duration // 从客户端走的那一刻算起
+	MaxTokens      int64         // 走后至多再收多少输出 token
+	MaxConcurrency int64         // 本节点上同时收几个
 }
 
 // StreamUsage 是要不要替客户端向流索取用量。

@@ -810,6 +810,18 @@ type Server struct {
 	// CaPem 验证上游证书用的 PEM；缺席用系统的
 	CaPem *string `json:"ca_pem,omitempty"`
 
+	// Drain 客户端挂断后收到哪里为止；on_disconnect 是 cancel 时不看
+	Drain *struct {
+		// MaxConcurrency 一个节点上同时收几个；再多的立即取消
+		MaxConcurrency *int64 `json:"max_concurrency,omitempty"`
+
+		// MaxTokens 挂断后最多再收多少输出 token
+		MaxTokens *int64 `json:"max_tokens,omitempty"`
+
+		// TimeoutMs 从挂断起最多再收多久，毫秒
+		TimeoutMs *int64 `json:"timeout_ms,omitempty"`
+	} `json:"drain,omitempty"`
+
 	// Enabled 关掉后不再收请求
 	Enabled *bool `json:"enabled,omitempty"`
 
@@ -829,7 +841,7 @@ type Server struct {
 	// Example: gpu-1
 	Name string `json:"name"`
 
-	// OnDisconnect 客户端挂断时上游怎么办
+	// OnDisconnect 客户端挂断时上游怎么办：cancel 立即取消；drain 收到结束或 drain 的限制为止，用量因此是上游报的
 	OnDisconnect *ServerOnDisconnect `json:"on_disconnect,omitempty"`
 
 	// Provider 线上方言
@@ -871,7 +883,7 @@ type Server struct {
 	Version *int64 `json:"version,omitempty"`
 }
 
-// ServerOnDisconnect 客户端挂断时上游怎么办
+// ServerOnDisconnect 客户端挂断时上游怎么办：cancel 立即取消；drain 收到结束或 drain 的限制为止，用量因此是上游报的
 type ServerOnDisconnect string
 
 // ServerProvider 线上方言
