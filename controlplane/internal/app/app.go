@@ -148,7 +148,7 @@ func (a *App) assemble(ctx context.Context, cfg Config, version string) error {
 		return fmt.Errorf("load console: %w", err)
 	}
 	api, err := adminapi.New(adminapi.Config{Token: creds.adminToken}, adminapi.Deps{
-		Store: db.store, Fleet: fleet, Usage: usage.NewReader(db.store, nil), Queues: grantor, Mint: db.store.Mint(), Log: a.log, Metrics: registry, Console: page})
+		Store: db.store, Fleet: fleet, Usage: usage.NewReader(db.store, nil), Queues: grantor, Settings: db.store, Requests: usage.NewRequestReader(usage.RequestConfig{}, db.store), Mint: db.store.Mint(), Log: a.log, Metrics: registry, Console: page})
 	if err != nil {
 		return fmt.Errorf("make admin API: %w", err)
 	}

@@ -2,6 +2,7 @@ package usage
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"go.uber.org/zap"
@@ -79,32 +80,33 @@ func (k *Keeper) Run(ctx context.Context) error {
 	}
 }
 
-// Keep 做一次：建分区，按设置删过期的，合并久不动的游标，清扫增量表。
+// Keep 做一次：建分区，按设置删过期的，合并久不动的游标，清扫增量表。一件做不成不妨碍别的，错误合在一起返回。
 func (k *Keeper) Keep(ctx context.Context) error {
-	if err := k.Prepare(ctx); err != nil {
-		return err
-	}
+	now := k.deps.Now()
+	return errors.Join(k.Prepare(ctx), k.retire(ctx, now), k.fold(ctx, now), k.deps.Store.VacuumUsage(ctx))
+}
+
+func (k *Keeper) retire(ctx context.Context, now time.Time) error {
 	settings, _, err := k.deps.Store.LoadSettings(ctx)
 	if err != nil {
 		return err
 	}
-	now := k.deps.Now()
+	var failed error
 	for _, level := range AllLevels() {
 		floor := settings.Retention.Floor(level, now)
 		dropped, err := k.deps.Store.RetireUsage(ctx, level, floor)
-		if err != nil {
-			return err
-		}
+		failed = errors.Join(failed, err)
 		if dropped > 0 {
 			k.deps.Log.Info("expired usage was dropped", zap.String("table", level.Table()), zap.Int("partitions", dropped), zap.Time("kept_from", floor))
 		}
 	}
+	return failed
+}
+
+func (k *Keeper) fold(ctx context.Context, now time.Time) error {
 	folded, err := k.deps.Store.FoldUsageCursors(ctx, now.Add(-idleCursor))
-	if err != nil {
-		return err
-	}
 	if folded > 0 {
 		k.deps.Log.Info("idle usage cursors were folded", zap.Int("cursors", folded))
 	}
-	return k.deps.Store.VacuumUsage(ctx)
+	return err
 }

@@ -79,6 +79,39 @@ func (e ChangeKind) Valid() bool {
 	}
 }
 
+// Defines values for Outcome.
+const (
+	OutcomeAborted       Outcome = "aborted"
+	OutcomeClientError   Outcome = "client_error"
+	OutcomeGatewayError  Outcome = "gateway_error"
+	OutcomeLimited       Outcome = "limited"
+	OutcomeOk            Outcome = "ok"
+	OutcomeUnknown       Outcome = "unknown"
+	OutcomeUpstreamError Outcome = "upstream_error"
+)
+
+// Valid indicates whether the value is a known member of the Outcome enum.
+func (e Outcome) Valid() bool {
+	switch e {
+	case OutcomeAborted:
+		return true
+	case OutcomeClientError:
+		return true
+	case OutcomeGatewayError:
+		return true
+	case OutcomeLimited:
+		return true
+	case OutcomeOk:
+		return true
+	case OutcomeUnknown:
+		return true
+	case OutcomeUpstreamError:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ProblemCode.
 const (
 	ProblemCodeCanceled           ProblemCode = "canceled"
@@ -202,6 +235,33 @@ func (e ServerStreamUsage) Valid() bool {
 	}
 }
 
+// Defines values for TokenSource.
+const (
+	TokenSourceCounted  TokenSource = "counted"
+	TokenSourceEmpty    TokenSource = ""
+	TokenSourcePartial  TokenSource = "partial"
+	TokenSourceReported TokenSource = "reported"
+	TokenSourceUnknown  TokenSource = "unknown"
+)
+
+// Valid indicates whether the value is a known member of the TokenSource enum.
+func (e TokenSource) Valid() bool {
+	switch e {
+	case TokenSourceCounted:
+		return true
+	case TokenSourceEmpty:
+		return true
+	case TokenSourcePartial:
+		return true
+	case TokenSourceReported:
+		return true
+	case TokenSourceUnknown:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for GetUsageParamsInterval.
 const (
 	Day    GetUsageParamsInterval = "day"
@@ -258,25 +318,25 @@ func (e GetUsageParamsGroupBy) Valid() bool {
 
 // Defines values for GetUsageParamsSource.
 const (
-	Counted  GetUsageParamsSource = "counted"
-	Empty    GetUsageParamsSource = ""
-	Partial  GetUsageParamsSource = "partial"
-	Reported GetUsageParamsSource = "reported"
-	Unknown  GetUsageParamsSource = "unknown"
+	GetUsageParamsSourceCounted  GetUsageParamsSource = "counted"
+	GetUsageParamsSourceEmpty    GetUsageParamsSource = ""
+	GetUsageParamsSourcePartial  GetUsageParamsSource = "partial"
+	GetUsageParamsSourceReported GetUsageParamsSource = "reported"
+	GetUsageParamsSourceUnknown  GetUsageParamsSource = "unknown"
 )
 
 // Valid indicates whether the value is a known member of the GetUsageParamsSource enum.
 func (e GetUsageParamsSource) Valid() bool {
 	switch e {
-	case Counted:
+	case GetUsageParamsSourceCounted:
 		return true
-	case Empty:
+	case GetUsageParamsSourceEmpty:
 		return true
-	case Partial:
+	case GetUsageParamsSourcePartial:
 		return true
-	case Reported:
+	case GetUsageParamsSourceReported:
 		return true
-	case Unknown:
+	case GetUsageParamsSourceUnknown:
 		return true
 	default:
 		return false
@@ -285,37 +345,37 @@ func (e GetUsageParamsSource) Valid() bool {
 
 // Defines values for GetUsageParamsOrderBy.
 const (
-	Aborted          GetUsageParamsOrderBy = "aborted"
-	Attempts         GetUsageParamsOrderBy = "attempts"
-	CompletionTokens GetUsageParamsOrderBy = "completion_tokens"
-	Cost             GetUsageParamsOrderBy = "cost"
-	Errors           GetUsageParamsOrderBy = "errors"
-	PromptTokens     GetUsageParamsOrderBy = "prompt_tokens"
-	Refused          GetUsageParamsOrderBy = "refused"
-	Requests         GetUsageParamsOrderBy = "requests"
-	Tokens           GetUsageParamsOrderBy = "tokens"
+	GetUsageParamsOrderByAborted          GetUsageParamsOrderBy = "aborted"
+	GetUsageParamsOrderByAttempts         GetUsageParamsOrderBy = "attempts"
+	GetUsageParamsOrderByCompletionTokens GetUsageParamsOrderBy = "completion_tokens"
+	GetUsageParamsOrderByCost             GetUsageParamsOrderBy = "cost"
+	GetUsageParamsOrderByErrors           GetUsageParamsOrderBy = "errors"
+	GetUsageParamsOrderByPromptTokens     GetUsageParamsOrderBy = "prompt_tokens"
+	GetUsageParamsOrderByRefused          GetUsageParamsOrderBy = "refused"
+	GetUsageParamsOrderByRequests         GetUsageParamsOrderBy = "requests"
+	GetUsageParamsOrderByTokens           GetUsageParamsOrderBy = "tokens"
 )
 
 // Valid indicates whether the value is a known member of the GetUsageParamsOrderBy enum.
 func (e GetUsageParamsOrderBy) Valid() bool {
 	switch e {
-	case Aborted:
+	case GetUsageParamsOrderByAborted:
 		return true
-	case Attempts:
+	case GetUsageParamsOrderByAttempts:
 		return true
-	case CompletionTokens:
+	case GetUsageParamsOrderByCompletionTokens:
 		return true
-	case Cost:
+	case GetUsageParamsOrderByCost:
 		return true
-	case Errors:
+	case GetUsageParamsOrderByErrors:
 		return true
-	case PromptTokens:
+	case GetUsageParamsOrderByPromptTokens:
 		return true
-	case Refused:
+	case GetUsageParamsOrderByRefused:
 		return true
-	case Requests:
+	case GetUsageParamsOrderByRequests:
 		return true
-	case Tokens:
+	case GetUsageParamsOrderByTokens:
 		return true
 	default:
 		return false
@@ -423,6 +483,48 @@ type AppKey struct {
 	// Secret 32–256 个可打印 ASCII；缺席：已有的密钥保持原值，新的由服务端生成（`vg-` 加 43 个 base64url 字符）。
 	// 应答里只有一处有它：刚由服务端生成的那一次。
 	Secret *KeySecret `json:"secret,omitempty"`
+}
+
+// Attempt 一次上游调用
+type Attempt struct {
+	// CachedTokens 输入里命中缓存的
+	CachedTokens *int64 `json:"cached_tokens"`
+
+	// CompletionTokens 输出
+	CompletionTokens *int64 `json:"completion_tokens"`
+
+	// Cost 费用，货币单位
+	Cost float32 `json:"cost"`
+
+	// DurationMs 这次调用多久，毫秒
+	DurationMs float32 `json:"duration_ms"`
+
+	// Number 从 1 起；上游看到的 x-request-id 是「请求号-number」
+	Number int `json:"number"`
+
+	// Outcome ok；client_error 上游以 4xx 拒绝；upstream_error 上游 5xx、断流、超时；gateway_error 网关的缺陷；aborted 客户端先走了，不是错误；limited 上游 429
+	Outcome Outcome `json:"outcome"`
+
+	// PromptTokens 输入 token；不知道则为 null
+	PromptTokens *int64 `json:"prompt_tokens"`
+
+	// ReasoningTokens 输出里推理的
+	ReasoningTokens *int64 `json:"reasoning_tokens"`
+
+	// ServedModel 这次调用代表的公开模型名
+	ServedModel string `json:"served_model"`
+
+	// Server 服务器
+	Server string `json:"server"`
+
+	// Source reported 上游报的；counted 自己数的；partial 断在半路时知道的；unknown 不知道；空是上游以错误作答，没有 token 可言
+	Source TokenSource `json:"source"`
+
+	// Status 上游的 HTTP 状态；没有收到头部则为 null
+	Status *int `json:"status"`
+
+	// UpstreamModel 上游模型名
+	UpstreamModel string `json:"upstream_model"`
 }
 
 // Change 一个对象的变化
@@ -679,6 +781,9 @@ type Node struct {
 	Waiting int64 `json:"waiting"`
 }
 
+// Outcome ok；client_error 上游以 4xx 拒绝；upstream_error 上游 5xx、断流、超时；gateway_error 网关的缺陷；aborted 客户端先走了，不是错误；limited 上游 429
+type Outcome string
+
 // Problem RFC 9457 的问题文档
 type Problem struct {
 	// Code 稳定的机器可读错误码
@@ -796,6 +901,107 @@ type Rejection struct {
 
 	// Node 节点 id
 	Node string `json:"node"`
+}
+
+// Request 一个至少开始过一次上游调用的请求
+type Request struct {
+	// App 应用
+	App string `json:"app"`
+
+	// Attempts 每次上游调用，按发生次序
+	Attempts []Attempt `json:"attempts"`
+
+	// CachedTokens 输入里命中缓存的
+	CachedTokens *int64 `json:"cached_tokens"`
+
+	// ClientRequestId 客户端自己的请求号；没有则为空
+	ClientRequestId string `json:"client_request_id"`
+
+	// CompletionTokens 输出
+	CompletionTokens *int64 `json:"completion_tokens"`
+
+	// Cost 各次调用的费用之和，货币单位，没有舍入
+	Cost float32 `json:"cost"`
+
+	// DurationMs 从到达至结束，毫秒
+	DurationMs float32 `json:"duration_ms"`
+
+	// EndedAt 结束的时刻；重放补上的是最后一次被看见的时刻
+	EndedAt time.Time `json:"ended_at"`
+
+	// Endpoint 端点
+	//
+	// Example: chat.completions
+	Endpoint string `json:"endpoint"`
+
+	// FirstByteMs 从到达至首个上游正文字节，毫秒；没有首字节则为 null
+	FirstByteMs *float32 `json:"first_byte_ms"`
+
+	// Id 请求号，即应答头 x-request-id
+	Id string `json:"id"`
+
+	// KeyId 密钥的 id
+	KeyId string `json:"key_id"`
+
+	// KeyName 密钥的名字；查不到则为 null
+	KeyName *string `json:"key_name"`
+
+	// Model 所要的模型；没写模型的请求为空
+	Model string `json:"model"`
+
+	// Node 哪个节点
+	Node string `json:"node"`
+
+	// Outcome ok；client_error 上游以 4xx 拒绝；upstream_error 上游 5xx、断流、超时；gateway_error 网关的缺陷；aborted 客户端先走了，不是错误；limited 上游 429
+	Outcome Outcome `json:"outcome"`
+
+	// PromptTokens 各次调用的输入 token 之和；一次也不知道则为 null
+	PromptTokens *int64 `json:"prompt_tokens"`
+
+	// QueueMs 排队，毫秒
+	QueueMs float32 `json:"queue_ms"`
+
+	// ReasoningTokens 输出里推理的
+	ReasoningTokens *int64 `json:"reasoning_tokens"`
+
+	// Replayed 节点在这个请求进行中死去，这一条由重启后的重放补上
+	Replayed bool `json:"replayed"`
+
+	// Revision 计价所用的配置版本
+	Revision int64 `json:"revision"`
+
+	// ServedModel 作答并计价的模型
+	ServedModel string `json:"served_model"`
+
+	// Server 最后一次调用的服务器
+	Server string `json:"server"`
+
+	// Source reported 上游报的；counted 自己数的；partial 断在半路时知道的；unknown 不知道；空是上游以错误作答，没有 token 可言
+	Source TokenSource `json:"source"`
+
+	// StartedAt 到达的时刻
+	StartedAt time.Time `json:"started_at"`
+
+	// Status 给客户端的 HTTP 状态；没有写出头部则为 null
+	Status *int `json:"status"`
+
+	// Stream 是不是流
+	Stream bool `json:"stream"`
+
+	// Unjournalled 这一条没有进过节点的磁盘
+	Unjournalled bool `json:"unjournalled"`
+}
+
+// RequestPage 一页请求
+type RequestPage struct {
+	// Items 从新到旧；预算用完时可以不满
+	Items []Request `json:"items"`
+
+	// NextCursor 下一页从这里起；没有更多时为 null
+	NextCursor *string `json:"next_cursor"`
+
+	// SearchedUntil 这一页的预算用完时，比它新的都已看过；找完了则为 null
+	SearchedUntil *time.Time `json:"searched_until"`
 }
 
 // Revision 一个配置版本
@@ -976,6 +1182,38 @@ type ServerTest struct {
 	Status *int `json:"status,omitempty"`
 }
 
+// Settings 整套安装的设置
+type Settings struct {
+	// Currency ISO 4217 的三个字母；一套安装一种货币
+	Currency *string `json:"currency,omitempty"`
+
+	// Requests 逐条的请求怎样存
+	Requests *struct {
+		// Sample 存下的比例；总数从不抽样
+		Sample *float32 `json:"sample,omitempty"`
+	} `json:"requests,omitempty"`
+
+	// Retention 各级保留的天数（UTC）；minutes_days ≤ hours_days ≤ days_days
+	Retention *struct {
+		// DaysDays 每天（UTC）的用量；按月删
+		DaysDays *int `json:"days_days,omitempty"`
+
+		// HoursDays 每小时的用量；按月删
+		HoursDays *int `json:"hours_days,omitempty"`
+
+		// MinutesDays 每分钟的用量
+		MinutesDays *int `json:"minutes_days,omitempty"`
+
+		// RequestsDays 逐条的请求
+		RequestsDays *int `json:"requests_days,omitempty"`
+	} `json:"retention,omitempty"`
+
+	// TimeZone IANA 时区名，报表与预算没有另说时用它
+	//
+	// Example: Asia/Shanghai
+	TimeZone *string `json:"time_zone,omitempty"`
+}
+
 // Target 模型的一个去处
 type Target struct {
 	// Priority 层；小的先用
@@ -990,6 +1228,9 @@ type Target struct {
 	// Weight 同层之内的权重
 	Weight *int64 `json:"weight,omitempty"`
 }
+
+// TokenSource reported 上游报的；counted 自己数的；partial 断在半路时知道的；unknown 不知道；空是上游以错误作答，没有 token 可言
+type TokenSource string
 
 // UsageAccuracy 这份回答的数字是怎么来的，有多全、多新
 type UsageAccuracy struct {
@@ -1484,6 +1725,54 @@ type PutModelParams struct {
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
+// ListRequestsParams defines parameters for ListRequests.
+type ListRequestsParams struct {
+	// From 结束时刻的起点（含），RFC 3339
+	From *time.Time `form:"from,omitempty" json:"from,omitempty"`
+
+	// To 结束时刻的终点（不含），RFC 3339
+	To *time.Time `form:"to,omitempty" json:"to,omitempty"`
+
+	// App 应用；可重复
+	App *[]string `form:"app,omitempty" json:"app,omitempty"`
+
+	// Key 密钥的 id，或写作「应用/密钥名」；可重复，吊销了的也找得到
+	Key *[]string `form:"key,omitempty" json:"key,omitempty"`
+
+	// Model 客户端所要的公开模型名；可重复
+	Model *[]string `form:"model,omitempty" json:"model,omitempty"`
+
+	// Server 任何一次调用到过的服务器；可重复
+	Server *[]string `form:"server,omitempty" json:"server,omitempty"`
+
+	// Outcome 下场；可重复
+	Outcome *[]Outcome `form:"outcome,omitempty" json:"outcome,omitempty"`
+
+	// Status 给客户端的 HTTP 状态，0 是没有写出头部；可重复
+	Status *[]int `form:"status,omitempty" json:"status,omitempty"`
+
+	// Source 最后一次调用的 token 从哪里来；可重复
+	Source *[]TokenSource `form:"source,omitempty" json:"source,omitempty"`
+
+	// Stream 是不是流
+	Stream *bool `form:"stream,omitempty" json:"stream,omitempty"`
+
+	// MinDurationMs 从到达至结束至少这么久，毫秒
+	MinDurationMs *int64 `form:"min_duration_ms,omitempty" json:"min_duration_ms,omitempty"`
+
+	// Id 请求号，或客户端自己的请求号（它的 x-request-id）；一字不差
+	Id *string `form:"id,omitempty" json:"id,omitempty"`
+
+	// Q 各个号与名字（请求号、客户端的请求号、应用、模型、服务器、端点、节点、密钥 id）里的一段，不分大小写
+	Q *string `form:"q,omitempty" json:"q,omitempty"`
+
+	// Limit 一页至多多少条
+	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor 上一页的 next_cursor；筛选须与那时相同，否则 400
+	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
 // ListRevisionsParams defines parameters for ListRevisions.
 type ListRevisionsParams struct {
 	// Cursor 上一页的 `next_cursor`
@@ -1543,6 +1832,12 @@ type PutServerParams struct {
 	// Note 写进配置版本的一句话说明
 	Note *Note `form:"note,omitempty" json:"note,omitempty"`
 
+	// IfMatch 只在当前 ETag 与之相同时才写，否则 412；`*` 表示只要存在
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// PutSettingsParams defines parameters for PutSettings.
+type PutSettingsParams struct {
 	// IfMatch 只在当前 ETag 与之相同时才写，否则 412；`*` 表示只要存在
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
@@ -1636,6 +1931,9 @@ type CreateServerJSONRequestBody = Server
 
 // PutServerJSONRequestBody defines body for PutServer for application/json ContentType.
 type PutServerJSONRequestBody = Server
+
+// PutSettingsJSONRequestBody defines body for PutSettings for application/json ContentType.
+type PutSettingsJSONRequestBody = Settings
 
 // AsAnyValue0 returns the union data inside the AnyValue as a AnyValue0
 func (t AnyValue) AsAnyValue0() (AnyValue0, error) {
@@ -1862,6 +2160,12 @@ type ServerInterface interface {
 	// ListQueues 各服务器此刻的限额、在途与排队
 	// (GET /queues)
 	ListQueues(ctx echo.Context) error
+	// ListRequests 最近的请求，由新到旧
+	// (GET /requests)
+	ListRequests(ctx echo.Context, params ListRequestsParams) error
+	// GetRequest 一个请求
+	// (GET /requests/{id})
+	GetRequest(ctx echo.Context, id string) error
 	// ListRevisions 配置版本，从新到旧
 	// (GET /revisions)
 	ListRevisions(ctx echo.Context, params ListRevisionsParams) error
@@ -1892,6 +2196,12 @@ type ServerInterface interface {
 	// TestServer 从控制面试连一个后端服务器
 	// (POST /servers/{name}/test)
 	TestServer(ctx echo.Context, name Name) error
+	// GetSettings 设置
+	// (GET /settings)
+	GetSettings(ctx echo.Context) error
+	// PutSettings 整个换掉设置
+	// (PUT /settings)
+	PutSettings(ctx echo.Context, params PutSettingsParams) error
 	// GetUsage 用量统计
 	// (GET /usage)
 	GetUsage(ctx echo.Context, params GetUsageParams) error
@@ -2401,6 +2711,138 @@ func (w *ServerInterfaceWrapper) ListQueues(ctx echo.Context) error {
 	return err
 }
 
+// ListRequests converts echo context to params.
+func (w *ServerInterfaceWrapper) ListRequests(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListRequestsParams
+	// ------------- Optional query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "from", ctx.QueryParams(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter from: %s", err))
+	}
+
+	// ------------- Optional query parameter "to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "to", ctx.QueryParams(), &params.To, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter to: %s", err))
+	}
+
+	// ------------- Optional query parameter "app" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "app", ctx.QueryParams(), &params.App, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter app: %s", err))
+	}
+
+	// ------------- Optional query parameter "key" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "key", ctx.QueryParams(), &params.Key, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter key: %s", err))
+	}
+
+	// ------------- Optional query parameter "model" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "model", ctx.QueryParams(), &params.Model, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter model: %s", err))
+	}
+
+	// ------------- Optional query parameter "server" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "server", ctx.QueryParams(), &params.Server, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter server: %s", err))
+	}
+
+	// ------------- Optional query parameter "outcome" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "outcome", ctx.QueryParams(), &params.Outcome, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter outcome: %s", err))
+	}
+
+	// ------------- Optional query parameter "status" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "status", ctx.QueryParams(), &params.Status, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter status: %s", err))
+	}
+
+	// ------------- Optional query parameter "source" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "source", ctx.QueryParams(), &params.Source, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter source: %s", err))
+	}
+
+	// ------------- Optional query parameter "stream" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "stream", ctx.QueryParams(), &params.Stream, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter stream: %s", err))
+	}
+
+	// ------------- Optional query parameter "min_duration_ms" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "min_duration_ms", ctx.QueryParams(), &params.MinDurationMs, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter min_duration_ms: %s", err))
+	}
+
+	// ------------- Optional query parameter "id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "id", ctx.QueryParams(), &params.Id, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", ctx.QueryParams(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter q: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListRequests(ctx, params)
+	return err
+}
+
+// GetRequest converts echo context to params.
+func (w *ServerInterfaceWrapper) GetRequest(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetRequest(ctx, id)
+	return err
+}
+
 // ListRevisions converts echo context to params.
 func (w *ServerInterfaceWrapper) ListRevisions(ctx echo.Context) error {
 	var err error
@@ -2687,6 +3129,44 @@ func (w *ServerInterfaceWrapper) TestServer(ctx echo.Context) error {
 	return err
 }
 
+// GetSettings converts echo context to params.
+func (w *ServerInterfaceWrapper) GetSettings(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetSettings(ctx)
+	return err
+}
+
+// PutSettings converts echo context to params.
+func (w *ServerInterfaceWrapper) PutSettings(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PutSettingsParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PutSettings(ctx, params)
+	return err
+}
+
 // GetUsage converts echo context to params.
 func (w *ServerInterfaceWrapper) GetUsage(ctx echo.Context) error {
 	var err error
@@ -2887,5 +3367,9 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/revisions/:revision/diff", wrapper.DiffRevisions, options.OperationMiddlewares["diffRevisions"]...)
 	router.POST(options.BaseURL+"/revisions/:revision/rollback", wrapper.Rollback, options.OperationMiddlewares["rollback"]...)
 	router.GET(options.BaseURL+"/usage", wrapper.GetUsage, options.OperationMiddlewares["getUsage"]...)
+	router.GET(options.BaseURL+"/settings", wrapper.GetSettings, options.OperationMiddlewares["getSettings"]...)
+	router.PUT(options.BaseURL+"/settings", wrapper.PutSettings, options.OperationMiddlewares["putSettings"]...)
+	router.GET(options.BaseURL+"/requests", wrapper.ListRequests, options.OperationMiddlewares["listRequests"]...)
+	router.GET(options.BaseURL+"/requests/:id", wrapper.GetRequest, options.OperationMiddlewares["getRequest"]...)
 
 }
