@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 
 	"github.com/vega-gateway/vega/controlplane/internal/postgres/sqlcgen"
 	"github.com/vega-gateway/vega/controlplane/internal/usage"
+	"github.com/vega-gateway/vega/controlplane/internal/usage/seeded"
 	"github.com/vega-gateway/vega/proto/vegaerr"
 )
 
@@ -26,12 +28,12 @@ func (s *Store) RollUsage(ctx context.Context, limit int) (usage.RollResult, err
 		if err := tx.QueryRow(ctx, "SELECT pg_try_advisory_xact_lock($1)", int64(rollLock)).Scan(&mine); err != nil {
 			return fmt.Errorf("take the roll lock: %w", err)
 		}
-		if !mine {
+		if !mine && !seeded.Broken(seeded.RollUnlocked) {
 			result.Busy = true
 			return nil
 		}
 		var err error
-		result, err = roll(ctx, tx, s.q.WithTx(tx), limit)
+		result, err = s.roll(ctx, tx, limit)
 		return err
 	})
 	if err != nil {
@@ -40,13 +42,17 @@ func (s *Store) RollUsage(ctx context.Context, limit int) (usage.RollResult, err
 	return result, nil
 }
 
-func roll(ctx context.Context, tx pgx.Tx, q *sqlcgen.Queries, limit int) (usage.RollResult, error) {
+func (s *Store) roll(ctx context.Context, tx pgx.Tx, limit int) (usage.RollResult, error) {
 	// 各级的表都大，而碰到的键少；增量表忽大忽小，统计总是过时的。逐键走主键，不让计划器去扫整张表。
 	if _, err := tx.Exec(ctx, "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL enable_seqscan = off"); err != nil {
 		return usage.RollResult{}, fmt.Errorf("set the planner: %w", err)
 	}
-	levels := usage.NewLevels()
-	deltas, err := takeDeltas(ctx, tx, levels, limit)
+	var from querier = tx
+	if seeded.Broken(seeded.TakenApart) {
+		from = s.pool
+	}
+	levels, q := usage.NewLevels(), s.q.WithTx(tx)
+	deltas, err := takeDeltas(ctx, from, levels, limit)
 	if err != nil || deltas == 0 {
 		return usage.RollResult{}, err
 	}
@@ -54,6 +60,9 @@ func roll(ctx context.Context, tx pgx.Tx, q *sqlcgen.Queries, limit int) (usage.
 	floors, err := readFloors(ctx, q)
 	if err != nil {
 		return usage.RollResult{}, err
+	}
+	if seeded.Broken(seeded.FloorIgnored) {
+		floors = nil
 	}
 	if late := levels.Retire(floors); late != (usage.Totals{}) {
 		if err := q.AddUsageRetired(ctx, lateParams(late)); err != nil {
@@ -65,6 +74,9 @@ func roll(ctx context.Context, tx pgx.Tx, q *sqlcgen.Queries, limit int) (usage.
 		entryRows(usage.LevelMinute, levels.Minutes()), entryRows(usage.LevelHour, levels.Hours()), entryRows(usage.LevelDay, levels.Days()),
 		byRows(usage.LevelHourBy, levels.HoursBy()), byRows(usage.LevelDayBy, levels.DaysBy()),
 	} {
+		if w.level == usage.LevelHourBy && seeded.Broken(seeded.LevelForgotten) {
+			continue
+		}
 		if err := addToLevel(ctx, tx, w); err != nil {
 			return usage.RollResult{}, fmt.Errorf("add to %s: %w", w.level.Table(), err)
 		}
@@ -81,9 +93,14 @@ func lateParams(t usage.Totals) sqlcgen.AddUsageRetiredParams {
 	}
 }
 
+// querier 是事务或连接池。
+type querier interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+}
+
 // takeDeltas 删去最旧的 limit 行，加进 levels 的分钟。
-func takeDeltas(ctx context.Context, tx pgx.Tx, levels *usage.Levels, limit int) (int, error) {
-	rows, err := tx.Query(ctx, "DELETE FROM usage_delta WHERE ctid = ANY (ARRAY(SELECT ctid FROM usage_delta ORDER BY id LIMIT $1)) RETURNING "+
+func takeDeltas(ctx context.Context, from querier, levels *usage.Levels, limit int) (int, error) {
+	rows, err := from.Query(ctx, "DELETE FROM usage_delta WHERE ctid = ANY (ARRAY(SELECT ctid FROM usage_delta ORDER BY id LIMIT $1)) RETURNING "+
 		columnList(deltaColumns()), limit)
 	if err != nil {
 		return 0, fmt.Errorf("take usage deltas: %w", err)
@@ -177,8 +194,10 @@ func addToLevel(ctx context.Context, tx pgx.Tx, w levelRows) error {
 	for i, s := range w.sums {
 		added[i] = s.Counts
 	}
-	if err := mergeHistograms(ctx, tx, w); err != nil {
-		return err
+	if !seeded.Broken(seeded.HistogramReplaced) {
+		if err := mergeHistograms(ctx, tx, w); err != nil {
+			return err
+		}
 	}
 	_, err := tx.Exec(ctx, upsertSQL(w), upsertArgs(w, added)...)
 	return err
@@ -213,7 +232,7 @@ func mergeHistograms(ctx context.Context, tx pgx.Tx, w levelRows) error {
 
 func upsertSQL(w levelRows) string {
 	counters, histograms := usage.CounterColumns(), usage.HistogramColumns()
-	columns, types := append(w.columns[:len(w.columns):len(w.columns)], sumColumns()...), w.types[:len(w.types):len(w.types)]
+	columns, types := slices.Concat(w.columns, sumColumns()), slices.Clone(w.types)
 	sets := make([]string, 0, len(columns))
 	for _, c := range counters {
 		types = append(types, "bigint")

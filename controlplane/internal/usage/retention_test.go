@@ -1,7 +1,6 @@
 package usage_test
 
 import (
-	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -97,7 +96,7 @@ func TestKeep_RequestsOfADayWithoutAPartitionAreKeptAndMovedIntoIt(t *testing.T)
 	conn := connect(t, url)
 	now := time.Now().UTC()
 	insert := func(at time.Time) {
-		exec(t, conn, `INSERT INTO usage_request SELECT $1, gen_random_uuid()::text, 'n', 'k', 'a', 'm', 'm', 's', 'chat', '', 1, 200, false, false, false, 1, $1, 0, 0, 0,
+		alter(t, conn, `INSERT INTO usage_request SELECT $1, gen_random_uuid()::text, 'n', 'k', 'a', 'm', 'm', 's', 'chat', '', 1, 200, false, false, false, 1, $1, 0, 0, 0,
 			NULL, NULL, NULL, NULL, 0, 1, '[]'`, at)
 	}
 	insert(now)
@@ -137,8 +136,8 @@ func TestKeep_IdleCursorsAreFoldedAndConservationStays(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	exec(t, conn, "UPDATE usage_cursor SET updated_at = now() - interval '399 days' WHERE node_id = 'node-1'")
-	exec(t, conn, "UPDATE usage_cursor SET updated_at = now() - interval '401 days' WHERE node_id = 'node-2'")
+	alter(t, conn, "UPDATE usage_cursor SET updated_at = now() - interval '399 days' WHERE node_id = 'node-1'")
+	alter(t, conn, "UPDATE usage_cursor SET updated_at = now() - interval '401 days' WHERE node_id = 'node-2'")
 	for range 2 {
 		keep(t, store, now)
 		if c, g := scalar[int](t, conn, "SELECT count(*)::int FROM usage_cursor"), scalar[int](t, conn, "SELECT count(*)::int FROM usage_gap"); c != 2 || g != 2 {
@@ -156,11 +155,11 @@ func TestKeep_DoesNotWaitBehindALongQuery(t *testing.T) {
 	now := time.Now().UTC()
 	ingest(t, store, "n", ago(now, 0, 20))
 	settle(t, store)
-	tx, err := connect(t, url).Begin(t.Context())
+	tx, err := connect(t, url).BeginTx(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := tx.Exec(t.Context(), "SELECT count(*) FROM usage_minute"); err != nil {
+	if _, err := tx.ExecContext(t.Context(), "SELECT count(*) FROM usage_minute"); err != nil {
 		t.Fatal(err)
 	}
 	k := usage.NewKeeper(usage.KeeperConfig{}, usage.KeeperDeps{Store: store, Log: zap.NewNop()})
@@ -171,7 +170,7 @@ func TestKeep_DoesNotWaitBehindALongQuery(t *testing.T) {
 		t.Errorf("dropping under a reader: %v", err)
 	}
 	conserved(t, store)
-	if err := tx.Rollback(context.Background()); err != nil {
+	if err := tx.Rollback(); err != nil {
 		t.Fatal(err)
 	}
 	if err := k.Keep(t.Context()); err != nil {

@@ -2,14 +2,13 @@ package usage_test
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"maps"
 	"math/rand/v2"
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 
 	"github.com/vega-gateway/vega/controlplane/internal/postgres"
 	"github.com/vega-gateway/vega/controlplane/internal/postgres/pgtest"
@@ -26,16 +25,16 @@ func ingest(t testing.TB, store *postgres.Store, node string, records []*usagev1
 	}
 }
 
-func exec(t testing.TB, conn *pgx.Conn, sql string, args ...any) {
+func alter(t testing.TB, conn *sql.DB, statement string, args ...any) {
 	t.Helper()
-	if _, err := conn.Exec(context.Background(), sql, args...); err != nil {
+	if _, err := conn.ExecContext(context.Background(), statement, args...); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func scalar[T any](t testing.TB, conn *pgx.Conn, sql string) (v T) {
+func scalar[T any](t testing.TB, conn *sql.DB, query string) (v T) {
 	t.Helper()
-	if err := conn.QueryRow(context.Background(), sql).Scan(&v); err != nil {
+	if err := conn.QueryRowContext(context.Background(), query).Scan(&v); err != nil {
 		t.Fatal(err)
 	}
 	return v
@@ -62,7 +61,7 @@ func TestRoll_FailingAtAnyStepLosesNothingAndRepeatsNothing(t *testing.T) {
 	store := openStore(t, url)
 	conn := connect(t, url)
 	var journals [][]*usagev1.Record
-	exec(t, conn, "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'refused'; END $$")
+	alter(t, conn, "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'refused'; END $$")
 	for i, step := range []struct{ name, on, trigger string }{
 		{"taking", "usage_delta", "BEFORE DELETE ON usage_delta FOR EACH ROW"},
 		{"minutes", "usage_minute", "BEFORE INSERT ON usage_minute FOR EACH ROW"},
@@ -79,16 +78,16 @@ func TestRoll_FailingAtAnyStepLosesNothingAndRepeatsNothing(t *testing.T) {
 		if step.name == "commit" {
 			kind = "CONSTRAINT TRIGGER"
 		}
-		exec(t, conn, "CREATE "+kind+" t "+step.trigger+" EXECUTE FUNCTION refuse()")
+		alter(t, conn, "CREATE "+kind+" t "+step.trigger+" EXECUTE FUNCTION refuse()")
 		for range 2 {
 			if r, err := store.RollUsage(t.Context(), 1000); err == nil {
 				t.Fatalf("%s: rolled %+v", step.name, r)
 			}
 		}
-		if after := stored(t, conn, "usage_day"); !maps.EqualFunc(before, after, func(a, b map[string]int64) bool { return maps.Equal(a, b) }) {
+		if after := stored(t, conn, "usage_day"); !maps.EqualFunc(before, after, maps.Equal[map[string]int64]) {
 			t.Fatalf("%s: a failed roll left something behind", step.name)
 		}
-		exec(t, conn, "DROP TRIGGER t ON "+step.on)
+		alter(t, conn, "DROP TRIGGER t ON "+step.on)
 		verify(t, store, url, journals...)
 	}
 	levelsAgree(t, store)
@@ -99,13 +98,12 @@ func TestRoll_OnlyOneAtATime(t *testing.T) {
 	store := openStore(t, url)
 	conn := connect(t, url)
 	ingest(t, store, "n", makeJournal(rand.New(rand.NewPCG(21, 1)), 10))
-	tx, err := conn.Begin(t.Context())
+	tx, err := conn.BeginTx(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	// 另一个 roller 的锁：它的号码可以从等着的人身上看到，这里直接由一个取了锁的维护来占。
 	held := make(chan struct{})
-	if _, err := tx.Exec(t.Context(), "LOCK TABLE usage_floor IN ACCESS EXCLUSIVE MODE"); err != nil {
+	if _, err := tx.ExecContext(t.Context(), "LOCK TABLE usage_floor IN ACCESS EXCLUSIVE MODE"); err != nil {
 		t.Fatal(err)
 	}
 	go func() {
@@ -118,10 +116,12 @@ func TestRoll_OnlyOneAtATime(t *testing.T) {
 	for scalar[int](t, connect(t, url), "SELECT count(*) FROM pg_locks WHERE NOT granted") == 0 {
 		time.Sleep(time.Millisecond)
 	}
-	if r, err := store.RollUsage(t.Context(), 10); err != nil || !r.Busy || r.Deltas != 0 {
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if r, err := store.RollUsage(ctx, 10); err != nil || !r.Busy || r.Deltas != 0 {
 		t.Errorf("%+v %v", r, err)
 	}
-	if err := tx.Rollback(t.Context()); err != nil {
+	if err := tx.Rollback(); err != nil {
 		t.Fatal(err)
 	}
 	<-held
@@ -190,28 +190,37 @@ func TestRoll_HistogramsOfEveryLevelAreThoseOfTheRequests(t *testing.T) {
 	}
 	conn := connect(t, url)
 	for _, from := range []string{"usage_minute", "usage_hour", "usage_day", "usage_hour_by WHERE dim = 0", "usage_day_by WHERE dim = 0", "usage_day_by WHERE dim = 2", "usage_hour_by WHERE dim = 3"} {
-		var got [usage.NumHistograms]usage.Histogram
-		rows, err := conn.Query(t.Context(), "SELECT queue_hist, first_byte_hist, duration_hist FROM "+from)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for rows.Next() {
-			var h [usage.NumHistograms][]byte
-			if err := rows.Scan(&h[0], &h[1], &h[2]); err != nil {
-				t.Fatal(err)
-			}
-			for i := range h {
-				if err := got[i].MergeEncoded(h[i]); err != nil {
-					t.Fatal(err)
-				}
-			}
-		}
+		got := mergedHistograms(t, conn, from)
 		for i := range got {
 			if string(got[i].Append(nil)) != string(want[i].Append(nil)) {
 				t.Errorf("%s: histogram %d holds %d of %d", from, i, got[i].Count(), want[i].Count())
 			}
 		}
 	}
+}
+
+func mergedHistograms(t *testing.T, conn *sql.DB, from string) (got [usage.NumHistograms]usage.Histogram) {
+	t.Helper()
+	rows, err := conn.QueryContext(t.Context(), "SELECT queue_hist, first_byte_hist, duration_hist FROM "+from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var h [usage.NumHistograms][]byte
+		if err := rows.Scan(&h[0], &h[1], &h[2]); err != nil {
+			t.Fatal(err)
+		}
+		for i := range h {
+			if err := got[i].MergeEncoded(h[i]); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if rows.Err() != nil {
+		t.Fatal(rows.Err())
+	}
+	return got
 }
 
 func TestCheck_SeesWhatWasTamperedWith(t *testing.T) {
@@ -258,19 +267,22 @@ func TestCheck_SeesWhatWasTamperedWith(t *testing.T) {
 }
 
 // tampered 改了、看了、再放回去。
-func tampered(t *testing.T, conn *pgx.Conn, table, sql string, look func()) {
+func tampered(t *testing.T, conn *sql.DB, table, change string, look func()) {
 	t.Helper()
-	exec(t, conn, "CREATE TEMP TABLE kept AS SELECT * FROM "+table)
-	tag, err := conn.Exec(t.Context(), sql)
-	if err != nil || tag.RowsAffected() == 0 {
-		t.Fatalf("%s: %v %v", sql, tag, err)
+	alter(t, conn, "CREATE TEMP TABLE kept AS SELECT * FROM "+table)
+	result, err := conn.ExecContext(t.Context(), change)
+	if err != nil {
+		t.Fatalf("%s: %v", change, err)
+	}
+	if n, err := result.RowsAffected(); err != nil || n == 0 {
+		t.Fatalf("%s changed nothing (%v)", change, err)
 	}
 	look()
-	exec(t, conn, "DELETE FROM "+table)
+	alter(t, conn, "DELETE FROM "+table)
 	if table == "usage_delta" {
-		exec(t, conn, "INSERT INTO usage_delta OVERRIDING SYSTEM VALUE SELECT * FROM kept")
+		alter(t, conn, "INSERT INTO usage_delta OVERRIDING SYSTEM VALUE SELECT * FROM kept")
 	} else {
-		exec(t, conn, "INSERT INTO "+table+" SELECT * FROM kept")
+		alter(t, conn, "INSERT INTO "+table+" SELECT * FROM kept")
 	}
-	exec(t, conn, "DROP TABLE kept")
+	alter(t, conn, "DROP TABLE kept")
 }
