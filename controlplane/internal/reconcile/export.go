@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/vega-gateway/vega/proto/vegaerr"
@@ -144,8 +145,8 @@ func (p *parser) line(line int, record []string) {
 		p.bad(line, "day: %v", err)
 	}
 	model := cell(fieldModel)
-	if model == "" || len(model) > maxName {
-		p.bad(line, "model: must be a name of 1 to %d bytes", maxName)
+	if model == "" || len(model) > maxName || strings.ContainsFunc(model, unicode.IsControl) {
+		p.bad(line, "model: must be a name of 1 to %d printable bytes", maxName)
 	}
 	if ours, ok := p.options.Models[model]; ok {
 		model = ours

@@ -106,7 +106,7 @@ func TestParseExport_ListsEveryErrorByLine(t *testing.T) {
 		"line 3 model: must be a name", `line 3 prompt_tokens: "1,234" must be written without separators`, `line 3 cost: "1 000" must be written without separators`,
 		`line 4 prompt_tokens: "-5" is not a whole number`, `line 4 cost: "$3" is not a decimal number`,
 		"line 5 has 6 fields where the header has 5",
-		`line 6 prompt_tokens: "1e3" is not`, `line 6 cost: "0x10" is not`,
+		"line 6 model: must be a name", `line 6 prompt_tokens: "1e3" is not`, `line 6 cost: "0x10" is not`,
 		"line 8 prompt_tokens: is too large", "line 8 cost: is too large", `line 8 currency: "EUR" where an earlier line has "USD"`,
 	}
 	if e.Code != vegaerr.Invalid || len(got) != len(want) {
