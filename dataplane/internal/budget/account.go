@@ -16,6 +16,8 @@ type account struct {
 	known bool      // told 有内容
 	told  status    // 控制面最近说的
 	heard time.Time // 那是何时听到的；零值即来自盘上
+	again time.Time // 失去联系之后，从何时起又接连听到；零值即没有
+	voice time.Time // 最近一次听到，不论信没信
 
 	start, end time.Time // 在用的一期
 	own        []parcel  // 结了账而 told 里没有的，由旧到新
@@ -44,6 +46,24 @@ const maxParcels = 64
 // fresh 说控制面的话还作不作数。
 func (a *account) fresh(now time.Time, within time.Duration) bool {
 	return !a.heard.IsZero() && now.Sub(a.heard) <= within
+}
+
+// trusts 说这一刻听到的该不该信。失去过联系的先不信：控制面刚回来时，别的节点攒下的还没有交上去，
+// 它说的花费太小；信之前仍守着旧的那一份。
+func (a *account) trusts(now time.Time, fresh, settle time.Duration) bool {
+	if !a.known || a.fresh(now, fresh) {
+		a.again = time.Time{}
+		return true
+	}
+	if a.again.IsZero() || now.Sub(a.voice) > fresh {
+		a.again = now
+	}
+	a.voice = now
+	if now.Sub(a.again) < settle {
+		return false
+	}
+	a.again = time.Time{}
+	return true
 }
 
 // roll 换到该在的一期。新鲜时就是控制面说的那一期，否则由 now 算，只往后换。

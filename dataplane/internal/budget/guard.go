@@ -43,6 +43,8 @@ type Config struct {
 	Dir string
 	// Fresh 是控制面的话多久之内算新鲜；0 即 3 s。
 	Fresh time.Duration
+	// Settle 是失去联系之后，要接连听多久才又信：别的节点攒下的也要有时间交上去；0 即 6 s，大于用量流重连的最长间隔。
+	Settle time.Duration
 	// SealEvery 是多久看一次记录写到了哪里；0 即 200 ms。
 	SealEvery time.Duration
 	// SaveEvery 是有变化时多久存一次盘；0 即 1 s。
@@ -80,7 +82,7 @@ func New(cfg Config, deps Deps) (*Guard, error) {
 	for _, d := range []struct {
 		v   *time.Duration
 		def time.Duration
-	}{{&cfg.Fresh, 3 * time.Second}, {&cfg.SealEvery, 200 * time.Millisecond}, {&cfg.SaveEvery, time.Second}} {
+	}{{&cfg.Fresh, 3 * time.Second}, {&cfg.Settle, 6 * time.Second}, {&cfg.SealEvery, 200 * time.Millisecond}, {&cfg.SaveEvery, time.Second}} {
 		if *d.v <= 0 {
 			*d.v = d.def
 		}

@@ -194,11 +194,30 @@ func TestGuard_AwayFromTheControlPlaneEachNodeSpendsItsPart(t *testing.T) {
 		t.Errorf("spent %d of 20", spent)
 	}
 	e := r.want("part used up", "insufficient_quota", r.g.Check(r.app))
-	if e.RetryAfter != retryShare || !strings.Contains(e.Message, "control plane is away") {
+	if e.RetryAfter != retryShare || !strings.Contains(e.Message, "out of touch") {
 		t.Errorf("%+v", e)
+	}
+	for range 6 {
+		r.hear(tokens(40), 0, 3) // 回来了，而别的节点攒下的还没有交上去
+		r.want("not believed yet", "insufficient_quota", r.g.Check(r.app))
+		r.pass(time.Second)
 	}
 	r.hear(tokens(60), 20, 3)
 	r.want("the control plane is back", "", r.g.Check(r.app))
+}
+
+func TestGuard_AfterAnOutageItListensForAWhileWithoutInterruption(t *testing.T) {
+	r := start(t, state.Budget{Tokens: 100})
+	r.hear(tokens(100), 0, 1)
+	r.pass(time.Minute)
+	for range 3 { // 每次只回来五秒
+		for range 5 {
+			r.hear(tokens(0), 0, 1)
+			r.want("not believed", "insufficient_quota", r.g.Check(r.app))
+			r.pass(time.Second)
+		}
+		r.pass(10 * time.Second)
+	}
 }
 
 func TestGuard_ARestartWhileAwayRemembersWhatWasSpent(t *testing.T) {
@@ -231,8 +250,11 @@ func TestGuard_ARestartKnowsItsSpendingUntilTheJournalIsDelivered(t *testing.T) 
 	r.spend(tokens(1), tokens(100))
 	r.g.save()
 	r.boot()
-	r.hear(tokens(0), 0, 1) // 记录还在日志里
-	r.want("not delivered yet", "insufficient_quota", r.g.Check(r.app))
+	for range 8 {
+		r.hear(tokens(0), 0, 1) // 记录还在日志里
+		r.want("not delivered yet", "insufficient_quota", r.g.Check(r.app))
+		r.pass(time.Second)
+	}
 	r.hear(tokens(70), 1, 1)
 	r.want("delivered", "", r.g.Check(r.app))
 }
@@ -310,7 +332,10 @@ func TestGuard_WhatCannotBeWrittenDownIsNotSpent(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.want("no place to write", "not_ready", r.g.Take(r.app, tokens(1), &Hold{}))
-	r.hear(tokens(0), 0, 1)
+	for range 7 {
+		r.hear(tokens(0), 0, 1)
+		r.pass(time.Second)
+	}
 	r.want("connected nothing need be written", "", r.g.Take(r.app, tokens(1), &Hold{}))
 }
 

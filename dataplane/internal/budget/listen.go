@@ -21,6 +21,9 @@ func (g *Guard) Heard(m *configv1.Budgets) {
 	g.heard = now
 	for _, s := range m.GetApps() {
 		a := g.account(s.GetApp())
+		if !a.trusts(now, g.cfg.Fresh, g.cfg.Settle) {
+			continue
+		}
 		told := status{
 			start: time.UnixMilli(s.GetPeriodStartUnixMs()), end: time.UnixMilli(s.GetPeriodEndUnixMs()),
 			spent: Spend{Nano: s.GetSpentNano(), Tokens: s.GetSpentTokens()}, nodes: max(m.GetNodes(), 1),

@@ -83,7 +83,7 @@ func (a *account) refusal(r room, app string, now time.Time) error {
 			"the budget of app %q is used up; it starts again at %s", app, a.end.UTC().Format(time.RFC3339)).WithRetryAfter(max(a.end.Sub(now), time.Millisecond))
 	case shared:
 		return vegaerr.New(vegaerr.Exhausted, "insufficient_quota",
-			"the part of the budget of app %q that this gateway may spend while its control plane is away is used up; the budget starts again at %s",
+			"the part of the budget of app %q that this gateway may spend while out of touch with its control plane is used up; the budget starts again at %s",
 			app, a.end.UTC().Format(time.RFC3339)).WithRetryAfter(min(retryShare, max(a.end.Sub(now), time.Millisecond)))
 	case reserved:
 		return vegaerr.New(vegaerr.Exhausted, reasonReserved,
