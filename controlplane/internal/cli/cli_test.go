@@ -18,6 +18,7 @@ import (
 
 	"github.com/vega-gateway/vega/controlplane/internal/adminapi"
 	"github.com/vega-gateway/vega/controlplane/internal/admission"
+	"github.com/vega-gateway/vega/controlplane/internal/budget"
 	"github.com/vega-gateway/vega/controlplane/internal/cli"
 	"github.com/vega-gateway/vega/controlplane/internal/postgres"
 	"github.com/vega-gateway/vega/controlplane/internal/postgres/pgtest"
@@ -52,6 +53,10 @@ type noUsage struct{}
 
 func (noUsage) Query(context.Context, usage.Query) (usage.Result, error) { return usage.Result{}, nil }
 
+type noBudgets struct{}
+
+func (noBudgets) Statuses(context.Context, []budget.Plan) ([]budget.Status, error) { return nil, nil }
+
 // shell 是一台真的管理 API（真的 PostgreSQL），与对它说话的命令行。
 type shell struct {
 	t      *testing.T
@@ -77,7 +82,7 @@ func newShell(t *testing.T) *shell {
 	}
 	s := &shell{t: t, fleet: &fleet{}, ledger: &ledger{}, dir: t.TempDir()}
 	h, err := adminapi.New(adminapi.Config{Token: token}, adminapi.Deps{
-		Store: store, Fleet: s.fleet, Usage: noUsage{}, Reconcile: reconcile.New(s.ledger, store), Queues: noQueues{}, Settings: store, Requests: usage.NewRequestReader(usage.RequestConfig{}, store), Mint: store.Mint(), Log: zap.NewNop()})
+		Store: store, Fleet: s.fleet, Usage: noUsage{}, Reconcile: reconcile.New(s.ledger, store), Queues: noQueues{}, Budgets: noBudgets{}, Settings: store, Requests: usage.NewRequestReader(usage.RequestConfig{}, store), Mint: store.Mint(), Log: zap.NewNop()})
 	if err != nil {
 		t.Fatal(err)
 	}
