@@ -20,7 +20,8 @@ func TestReconcile_PassesTheQuestionOnAndAnswersJSONOrCSV(t *testing.T) {
 	b.usage.result = usage.Result{Notes: []string{"minutes are gone"}, Rows: []usage.Row{
 		{Bucket: bucket, Server: "gpu-1", ServedModel: "m/1", Source: "reported", Figures: usage.Figures{Requests: 2, Attempts: 3, AttemptErrors: 1, PromptTokens: 100, CompletionTokens: 20, CostNano: 1_000_000_001}},
 		{Bucket: bucket, Server: "gpu-1", ServedModel: "m/1", Source: "unknown", Figures: usage.Figures{Attempts: 1}},
-		{Bucket: bucket, App: "a", Source: "", Figures: usage.Figures{Refused: 9}}}}
+		{Bucket: bucket, App: "a", Source: "", Figures: usage.Figures{Refused: 9}},
+		{Bucket: bucket.Add(24 * time.Hour), Server: "gpu-1", ServedModel: "m/1", Source: "reported", Figures: usage.Figures{Requests: 1, Attempts: 1, PromptTokens: 7}}}}
 	query := "/usage/reconcile?server=gpu-1&time_zone=Asia/Shanghai&map=their%3Dup&column=prompt_tokens%3DTokens%20In&from=2026-11-01&to=2026-11-02"
 	export := "Day,Model,Tokens In,output_tokens,Cost\n2026-11-01,their,100,21,1.0\n"
 	r := b.call("POST", query, export, "Content-Type", "text/csv; charset=utf-8").want(200)
@@ -29,17 +30,18 @@ func TestReconcile_PassesTheQuestionOnAndAnswersJSONOrCSV(t *testing.T) {
 		t.Fatalf("asked %+v", q)
 	}
 	for _, want := range []string{
-		`"servers":["gpu-1"],"time_zone":"Asia/Shanghai","from":"2026-11-01","to":"2026-11-02","currency":null,"verdict":"explained"`,
+		`"servers":["gpu-1"],"time_zone":"Asia/Shanghai","from":"2026-11-01","to":"2026-11-02","currency":null,"verdict":"unexplained"`,
 		`"day":"2026-11-01","model":"up","ours":{"client_requests":2,"requests":4,"failed_requests":1,"prompt_tokens":100,"completion_tokens":20,"cached_tokens":0,"cost":1.000000001}`,
 		`"theirs":{"requests":null,"prompt_tokens":100,"completion_tokens":21,"cached_tokens":null,"cost":1}`,
 		`"difference":{"requests":null,"prompt_tokens":0,"completion_tokens":1,"cached_tokens":null,"cost":-0.000000001}`,
 		`"percent":{"cached_tokens":null,"completion_tokens":5,`, `"notes":["minutes are gone"]`,
+		`"day":"2026-11-02","model":"up"`, `"theirs":null`, `"verdict":"missing_theirs"`,
 	} {
 		if !strings.Contains(string(r.body), want) {
 			t.Errorf("lacks %s\n%s", want, r.body)
 		}
 	}
-	if r.Header.Get("x-vega-verdict") != "explained" {
+	if r.Header.Get("x-vega-verdict") != "unexplained" {
 		t.Errorf("headers %v", r.Header)
 	}
 	csv := b.call("POST", query, export, "Content-Type", "text/csv", "Accept", "text/csv").want(200)

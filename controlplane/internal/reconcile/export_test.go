@@ -8,8 +8,6 @@ import (
 	"github.com/vega-gateway/vega/proto/vegaerr"
 )
 
-func ptr(n int64) *int64 { return &n }
-
 func mustParse(t *testing.T, text string, o Options) Export {
 	t.Helper()
 	e, err := ParseExport([]byte(text), o)

@@ -1135,7 +1135,22 @@ type ReconcileFigures struct {
 	Percent ReconcileValues `json:"percent"`
 
 	// Theirs 供应商的；这一天没有这个模型则为 null
-	Theirs *ReconcileValues `json:"theirs"`
+	Theirs *struct {
+		// CachedTokens 输入里命中缓存的
+		CachedTokens *float32 `json:"cached_tokens"`
+
+		// CompletionTokens 输出
+		CompletionTokens *float32 `json:"completion_tokens"`
+
+		// Cost 费用
+		Cost *float32 `json:"cost"`
+
+		// PromptTokens 输入
+		PromptTokens *float32 `json:"prompt_tokens"`
+
+		// Requests 次数
+		Requests *float32 `json:"requests"`
+	} `json:"theirs"`
 }
 
 // ReconcileReport 一次对账
@@ -1228,7 +1243,22 @@ type ReconcileRow struct {
 	Percent ReconcileValues `json:"percent"`
 
 	// Theirs 供应商的；这一天没有这个模型则为 null
-	Theirs *ReconcileValues `json:"theirs"`
+	Theirs *struct {
+		// CachedTokens 输入里命中缓存的
+		CachedTokens *float32 `json:"cached_tokens"`
+
+		// CompletionTokens 输出
+		CompletionTokens *float32 `json:"completion_tokens"`
+
+		// Cost 费用
+		Cost *float32 `json:"cost"`
+
+		// PromptTokens 输入
+		PromptTokens *float32 `json:"prompt_tokens"`
+
+		// Requests 次数
+		Requests *float32 `json:"requests"`
+	} `json:"theirs"`
 
 	// Verdict 判断
 	Verdict ReconcileRowVerdict `json:"verdict"`
