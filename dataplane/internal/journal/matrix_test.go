@@ -270,6 +270,26 @@ func TestOpen_ADamagedTailStartsANewEpoch(t *testing.T) {
 	}
 }
 
+// TestOpen_ADamagedTailTheControlPlaneAlreadyHasIsStillFinished：坏了的尾巴控制面已经收下一部分，余下的以一条 Gap 了结，不重复也不卡住。
+func TestOpen_ADamagedTailTheControlPlaneAlreadyHasIsStillFinished(t *testing.T) {
+	d := newDisk(t)
+	j := onFake(t, d, Config{})
+	stop := running(t, j)
+	add(j, 0, 20)
+	l := newLedger(t).drain(j)
+	stop()
+	after := killed(t, d)
+	after.flip(after.used()[0], 3_000)
+	again := onFake(t, after, Config{})
+	running(t, again)
+	old := again.Sources()[1]
+	old.Acked(l.cursor)
+	l.drain(old).exactly(0, 20)
+	if st := old.Stats(); st.Unreported != 0 || l.cursor != st.LastSeq || !l.bare {
+		t.Errorf("%+v, cursor %d", st, l.cursor)
+	}
+}
+
 // TestOpen_ATornTailIsCutAndNothingElse：写了一半的最后一帧没有声音地截掉，序列接着写。
 func TestOpen_ATornTailIsCutAndNothingElse(t *testing.T) {
 	d := newDisk(t)

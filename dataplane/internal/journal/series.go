@@ -141,7 +141,7 @@ func (s *series) batch(from uint64, p *picker) *usagev1.Batch {
 	d := s.d
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if s.sealed && s.tail > 0 && p.want == s.last+1 && p.count < p.limit {
+	if s.sealed && s.tail > 0 && p.want > s.last && p.want <= s.end() && p.count < p.limit {
 		p.lost(s.end(), nil, "the damaged tail of a journal: at most so many records")
 		if p.count == 1 {
 			p.totals = s.totals
@@ -176,9 +176,8 @@ func (s *series) delivered(from uint64, gaps []run) bool {
 	if len(gaps) == 0 && n == len(kept) {
 		return true
 	}
-	if next := append(kept, gaps...); !slices.Equal(next, s.gaps) {
-		s.gaps = next
-		s.told = 0
+	if kept = append(kept, gaps...); !slices.Equal(kept, s.gaps) {
+		s.gaps, s.told = kept, 0
 	}
 	if s.told == 0 {
 		s.told, _ = s.d.mark(s)
