@@ -31,6 +31,7 @@ type disk struct {
 	said    bool      // trouble 说过了
 	refused int64     // 盘拒绝过多少帧
 	hold    hold
+	rewrite []run // 落盘失败的帧，等着再写一遍
 	keep    keeper
 	boot    bootReport
 	shut    bool
@@ -71,6 +72,7 @@ func (d *disk) notify(e segments.Event) {
 			d.hold.first = e.First
 		}
 		d.hold.mark = 0
+		d.rewrite = append(d.rewrite, run{e.First, e.Last})
 	case segments.Damaged:
 		d.boot.damaged++
 		d.keep.mark = true // 没有后来的记录，也要说得清丢了几条

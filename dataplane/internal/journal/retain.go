@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -98,21 +99,27 @@ func (d *disk) keepBytes() int64 {
 
 // carry 把 before 以前开头而还在进行的请求，到此为止的并成一帧写在后面；没有写成的返回 false，下次再来。
 func (d *disk) carry(before uint64) bool {
+	if broken(bugOpenDropped) {
+		return true
+	}
+	return d.carryIf(func(s *ticketSlot) bool { return s.base < before })
+}
+
+// carryIf 把合乎 match 的进行中的请求，到此为止的并成一帧写在后面。开头已经读不出来的放过：没有什么可搬。
+func (d *disk) carryIf(match func(*ticketSlot) bool) bool {
 	d.mu.Lock()
-	open := d.tickets.before(before)
+	open := d.tickets.which(match)
+	from := d.tickets.oldest(d.log.Stats().Last)
 	d.mu.Unlock()
-	if len(open) == 0 || broken(bugOpenDropped) {
+	if len(open) == 0 {
 		return true
 	}
 	found := map[uint64]*opened{}
-	_ = d.log.Read(0, func(index uint64, b []byte) bool {
-		if len(b) < ticketHead || b[0] > kindProgress {
+	_ = d.log.Read(from, func(index uint64, b []byte) bool {
+		if len(b) < ticketHead || b[0] > kindProgress || open[get64(b[1:])] == nil {
 			return true
 		}
 		id := get64(b[1:])
-		if open[id] == nil {
-			return true
-		}
 		if o, err := found[id].after(b); err == nil && o != nil {
 			o.latest = index
 			found[id] = o
@@ -122,21 +129,19 @@ func (d *disk) carry(before uint64) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	done := true
-	for id, slot := range d.tickets.before(before) {
+	for id, slot := range d.tickets.which(match) {
 		o := found[id]
-		if o == nil { // 开头已经读不出来
-			slot.base = before
-			continue
-		}
-		if o.latest != slot.latest { // 其间又有一件事
+		switch {
+		case o == nil:
+		case o.latest != slot.latest: // 其间又有一件事
 			done = false
-			continue
+		default:
+			frame, err := d.append(o.frame(id))
+			if err != nil {
+				return false
+			}
+			slot.base, slot.latest = frame, frame
 		}
-		frame, err := d.append(o.frame(id))
-		if err != nil {
-			return false
-		}
-		slot.base, slot.latest = frame, frame
 	}
 	return done
 }
@@ -196,6 +201,7 @@ func (d *disk) forgetBefore(frame uint64) {
 			i++
 		}
 		s.points = append([]point(nil), s.points[i:]...)
+		s.copies = slices.DeleteFunc(slices.Clone(s.copies), func(c point) bool { return c.frame < frame })
 		if s != d.cur && (s.first != 0 || s.acked < s.end()) {
 			kept = append(kept, s)
 		}

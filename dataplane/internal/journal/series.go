@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	usagev1 "github.com/vega-gateway/vega/proto/gen/go/vega/usage/v1"
+
+	"github.com/vega-gateway/vega/dataplane/internal/segments"
 )
 
 // series 是盘上一个 epoch 的记录序列；字段由 disk.mu 守着。
@@ -22,6 +24,7 @@ type series struct {
 	handed uint64
 	marks  checkpoints // 各批末尾的累计，连同 lost
 	gaps   []run       // 交出过的洞：控制面的累计里有它们的 lost
+	copies []point     // 再写了一遍的，按序号
 	told   uint64      // 写下 gaps 的标记在哪一帧；0 即还没有写
 	sealed bool        // 不再写
 	tail   uint64      // 封住的那一份，last 之后至多还有几条读不出来
@@ -129,7 +132,7 @@ func (s *series) picker(from uint64, limit int) (p *picker, at uint64, ok bool) 
 	if limit <= 0 || from > s.end() {
 		return nil, 0, false
 	}
-	p = &picker{epoch: s.epoch, want: from, limit: limit, reach: d.reachable(), known: from == 1}
+	p = &picker{epoch: s.epoch, want: from, limit: limit, reach: d.reachable(), known: from == 1, copies: slices.Clone(s.copies), log: d.log}
 	if c := s.marks.floor(from - 1); c.seq == from-1 {
 		p.known, p.base = true, c.totals
 	}
@@ -196,10 +199,12 @@ func (s *series) Flush() uint64 {
 
 // picker 从日志里取一段连续的记录，以线上编码接在一起。
 type picker struct {
-	epoch uint64
-	want  uint64 // 接着要的序号
-	limit int
-	reach uint64 // 可以交出去的最后一帧
+	epoch  uint64
+	want   uint64 // 接着要的序号
+	limit  int
+	reach  uint64 // 可以交出去的最后一帧
+	copies []point
+	log    *segments.Log
 
 	known   bool   // base 就是 want-1 为止的累计
 	base    Totals // 看到了 want 以前的哪里
@@ -226,16 +231,59 @@ func (p *picker) frame(index uint64, b []byte) bool {
 		return true
 	}
 	if f.seq > p.want {
-		if t, ok := contribution(f.body); !ok || !p.hole(f.seq-1, f.totals.Minus(t)) {
+		if t, ok := contribution(f.body); !ok || !p.missing(f.seq-1, f.totals.Minus(t)) {
 			return false
 		}
 	}
+	return p.record(&f)
+}
+
+// record 接上一条；批满了返回 false。
+func (p *picker) record(f *recordFrame) bool {
 	if len(p.records)+len(f.body) > maxBatchBytes && p.count > 0 {
+		p.limit = p.count
 		return false
 	}
 	p.add(f.seq, f.body)
 	p.want, p.totals, p.base, p.known = f.seq+1, f.totals, f.totals, true
 	return p.count < p.limit
+}
+
+// missing 补上 want..last：再写过一遍的读那一份，没有的以 Gap 代替；t 是到 last 为止的累计。
+func (p *picker) missing(last uint64, t Totals) bool {
+	for more := true; more && p.want <= last; {
+		f, ok := p.copyFrom(p.want, last)
+		switch {
+		case !ok:
+			return p.hole(last, t)
+		case f.seq == p.want:
+			more = p.record(&f)
+		default:
+			own, _ := contribution(f.body)
+			more = p.hole(f.seq-1, f.totals.Minus(own))
+		}
+	}
+	return p.count < p.limit
+}
+
+// copyFrom 是 first..last 里头一条再写过一遍而读得出的。
+func (p *picker) copyFrom(first, last uint64) (f recordFrame, ok bool) {
+	for _, c := range p.copies {
+		if c.seq < first || c.seq > last || c.frame > p.reach {
+			continue
+		}
+		_ = p.log.Read(c.frame, func(index uint64, b []byte) bool {
+			if index == c.frame {
+				f, ok = parseRecord(b)
+				f.body = slices.Clone(f.body)
+			}
+			return false
+		})
+		if ok && f.seq == c.seq && f.epoch == p.epoch {
+			return f, true
+		}
+	}
+	return f, false
 }
 
 // saw 记下 seq 为止的累计。
@@ -251,7 +299,7 @@ func (p *picker) passed(seq uint64, t Totals) bool {
 		p.saw(seq, t)
 		return true
 	}
-	return p.hole(seq, t) && p.count < p.limit
+	return p.missing(seq, t)
 }
 
 // hole 以一条 Gap 代替 want..last；t 是到 last 为止的累计。
