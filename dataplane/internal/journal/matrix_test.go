@@ -191,11 +191,11 @@ func TestEIO_NothingIsLostWhileTheProcessLives(t *testing.T) {
 		return nil
 	})
 	n := 0
-	for range 60 {
-		add(j, n, 5)
-		n += 5
-		time.Sleep(time.Millisecond)
-	}
+	wait(t, "several failed syncs", func() bool {
+		add(j, n, 2)
+		n += 2
+		return n >= 100 && j.Health().SyncFailures >= 3
+	})
 	d.failing(nil)
 	l, m := newLedger(t), newLedger(t)
 	wait(t, "everything", func() bool {

@@ -128,3 +128,6 @@ func (d *disk) settle() {
 	defer cancel()
 	_ = d.log.WaitSynced(ctx, last)
 }
+
+// retryEvery 是盘不收之后多久试一次：试一次就是追加一个标记，很便宜；日志自己另有越来越疏的退避。
+const retryEvery = 50 * time.Millisecond
