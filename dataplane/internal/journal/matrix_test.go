@@ -135,6 +135,46 @@ func TestSync_WhatFailedToSyncWaitsForAMark(t *testing.T) {
 	}
 }
 
+// TestSync_WhatFailedToSyncIsWrittenAgain：落盘失败的再写到新的段里，序号不变；原来的那一段从此读不出也一条不少，
+// 连同还在进行的请求；断电之后也一样。
+func TestSync_WhatFailedToSyncIsWrittenAgain(t *testing.T) {
+	d := newDisk(t)
+	j := onFake(t, d, small())
+	d.failing(failOn("sync", errIO))
+	add(j, 0, 3)
+	j.Open(opening("r3")).Progress(&Progress{CostNano: 5})
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- j.disk.log.Run(ctx) }()
+	defer func() { cancel(); <-done }()
+	wait(t, "the failed sync", func() bool { return j.Health().SyncFailures > 0 })
+	d.failing(nil)
+	wait(t, "the next segment", func() bool { return j.disk.log.Stats().Ready })
+	add(j, 4, 2) // 再写之前又有新的
+	wait(t, "everything to be written again", func() bool {
+		j.disk.beat(time.Now())
+		j.disk.settle()
+		j.disk.mu.Lock()
+		defer j.disk.mu.Unlock()
+		return len(j.disk.rewrite) == 0 && j.disk.reachable() == j.disk.log.Stats().Last
+	})
+	lostPages := d.powerLoss(rand.New(rand.NewPCG(1, 1)), 0)
+	again := onFake(t, lostPages, small())
+	running(t, again)
+	l := newLedger(t).drain(again)
+	if again.Epoch() != j.Epoch() || l.totals.Lost != 0 || len(l.gaps) != 0 {
+		t.Errorf("epoch %d became %d, %+v", j.Epoch(), again.Epoch(), l.totals)
+	}
+	l.exactly(0, 6)
+	for _, q := range l.list {
+		if (q.GetId() == "r3") != q.GetReplayed() || q.GetReplayed() && q.GetAttempts()[0].GetCostNano() != 5 {
+			t.Errorf("%v", q)
+		}
+	}
+	third, _ := restarted(t, lostPages, small())
+	newLedger(t).drain(third).exactly(0, 6)
+}
+
 // TestEIO_NothingIsLostWhileTheProcessLives：一直出错的盘，能报的都报出去，各一次。
 func TestEIO_NothingIsLostWhileTheProcessLives(t *testing.T) {
 	d := newDisk(t)
@@ -151,11 +191,11 @@ func TestEIO_NothingIsLostWhileTheProcessLives(t *testing.T) {
 		return nil
 	})
 	n := 0
-	for range 60 {
-		add(j, n, 5)
-		n += 5
-		time.Sleep(time.Millisecond)
-	}
+	wait(t, "several failed syncs", func() bool {
+		add(j, n, 2)
+		n += 2
+		return n >= 100 && j.Health().SyncFailures >= 3
+	})
 	d.failing(nil)
 	l, m := newLedger(t), newLedger(t)
 	wait(t, "everything", func() bool {
@@ -248,11 +288,13 @@ func TestOpen_ADamagedTailStartsANewEpoch(t *testing.T) {
 		t.Fatalf("%d sources, epoch %d", len(again.Sources()), again.Epoch())
 	}
 	add(again, 20, 2)
-	old := newLedger(t).drain(again.Sources()[1])
+	old := newLedger(t)
+	wait(t, "the gap", func() bool { old.drain(again.Sources()[1]); return len(old.gaps) == 1 })
 	if old.totals.Lost == 0 || old.totals.Requests == 0 || old.totals.Requests+old.totals.Lost < 20 || len(old.gaps) != 1 || !strings.Contains(old.gaps[0].GetReason(), "at most") {
 		t.Errorf("%+v %v", old.totals, old.gaps)
 	}
-	fresh := newLedger(t).drain(again)
+	fresh := newLedger(t)
+	wait(t, "the new ones", func() bool { fresh.drain(again); return fresh.cursor >= 2 })
 	if fresh.ids["r20"] != 1 || fresh.ids["r21"] != 1 {
 		t.Errorf("%v", fresh.ids)
 	}
@@ -267,6 +309,27 @@ func TestOpen_ADamagedTailStartsANewEpoch(t *testing.T) {
 		if s.Epoch() == j.Epoch() && old.take(s, 10) {
 			t.Error("the old sequence grew")
 		}
+	}
+}
+
+// TestOpen_ADamagedTailTheControlPlaneAlreadyHasIsStillFinished：坏了的尾巴控制面已经收下一部分，余下的以一条 Gap 了结，不重复也不卡住。
+func TestOpen_ADamagedTailTheControlPlaneAlreadyHasIsStillFinished(t *testing.T) {
+	d := newDisk(t)
+	j := onFake(t, d, Config{})
+	stop := running(t, j)
+	add(j, 0, 20)
+	l := newLedger(t).drain(j)
+	stop()
+	after := killed(t, d)
+	after.flip(after.used()[0], 3_000)
+	again := onFake(t, after, Config{})
+	running(t, again)
+	old := again.Sources()[1]
+	old.Acked(l.cursor)
+	wait(t, "the rest of the tail", func() bool { l.drain(old); return old.Stats().Unreported == 0 })
+	l.exactly(0, 20)
+	if st := old.Stats(); st.Unreported != 0 || l.cursor != st.LastSeq || !l.bare {
+		t.Errorf("%+v, cursor %d", st, l.cursor)
 	}
 }
 

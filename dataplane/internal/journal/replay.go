@@ -121,6 +121,9 @@ func (r *replay) frame(index uint64, b []byte) bool {
 	}
 	if f, ok := parseRecord(b); ok {
 		s := r.of(f.epoch)
+		if b[0] == kindCopy && r.copied(s, index, &f) {
+			return true
+		}
 		requests := f.totals.Requests
 		if f.ticket != 0 {
 			requests--
@@ -134,6 +137,19 @@ func (r *replay) frame(index uint64, b []byte) bool {
 		return true
 	}
 	r.event(index, b)
+	return true
+}
+
+// copied 收下再写了一遍的一条；原来的没有看见、又正好接得上的返回 false，当作原来的收。
+func (r *replay) copied(s *series, index uint64, f *recordFrame) bool {
+	if f.seq > s.last {
+		return false
+	}
+	s.copied(f.seq, index)
+	if n := len(r.holes); n > 0 && r.open[f.ticket] != nil { // 原来的在洞里：它的结局没有丢
+		r.holes[n-1].closed--
+	}
+	r.close(f.ticket)
 	return true
 }
 
