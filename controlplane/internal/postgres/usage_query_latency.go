@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -17,7 +18,7 @@ import (
 func addLatency(ctx context.Context, tx pgx.Tx, q usage.Query, r usage.Reading, res *usage.Result) error {
 	u := &usageSQL{q: q, r: r}
 	histograms := usage.HistogramColumns()
-	sql := u.union(", "+columnList(histograms[:]), "")
+	sql := strings.Join(u.union(r.Parts, ", "+columnList(histograms[:]), ""), "\nUNION ALL\n")
 	rows, err := tx.Query(ctx, sql, u.args...)
 	if err != nil {
 		return fmt.Errorf("read histograms: %w", err)

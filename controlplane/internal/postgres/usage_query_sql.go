@@ -30,7 +30,7 @@ func (u *usageSQL) arg(v any) string {
 	return fmt.Sprintf("$%d", len(u.args))
 }
 
-// usageRowsSQL 的各栏：桶、名次、各维度、CounterColumns，然后每个来源四栏。
+// usageRowsSQL 的行里，挪空了的桶不算一行；每一笔至少有请求、调用、拒绝之一。各栏：桶、名次、各维度、CounterColumns，然后每个来源四栏。
 func usageRowsSQL(q usage.Query, r usage.Reading, limit int) (string, []any) {
 	u := &usageSQL{q: q, r: r}
 	dims := u.dims("d")
@@ -38,7 +38,7 @@ func usageRowsSQL(q usage.Query, r usage.Reading, limit int) (string, []any) {
 	rank := "0"
 	if q.Top > 0 {
 		rank = "least(rank, " + u.arg(q.Top) + "::bigint + 1)::int"
-		ranks = ",\nranks AS (SELECT row_number() OVER (ORDER BY sum(" + orderExpr(q.OrderBy) + ") DESC" + u.tieBreak() + ") AS rank" + dims +
+		ranks = ",\nranks AS (SELECT row_number() OVER (ORDER BY usage_sum(" + orderExpr(q.OrderBy) + ") DESC" + u.tieBreak() + ") AS rank" + dims +
 			" FROM u GROUP BY " + dims[2:] + ")"
 		join = " JOIN ranks USING (" + dims[2:] + ")"
 		dims = u.topDims()
@@ -47,7 +47,7 @@ func usageRowsSQL(q usage.Query, r usage.Reading, limit int) (string, []any) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "WITH u AS (%s)%s\nSELECT b, %s%s", u.source(), ranks, rank, dims)
 	for _, c := range usage.CounterColumns() {
-		fmt.Fprintf(&b, ", sum(%s)::bigint", c)
+		fmt.Fprintf(&b, ", usage_sum(%s)", c)
 	}
 	for source := 1; source < len(usage.BySourceFigures{}); source++ {
 		these := fmt.Sprintf("FILTER (WHERE source = %d)", source)
@@ -55,10 +55,10 @@ func usageRowsSQL(q usage.Query, r usage.Reading, limit int) (string, []any) {
 			these = fmt.Sprintf("FILTER (WHERE source NOT BETWEEN 1 AND %d)", source-1)
 		}
 		for _, c := range []string{"requests", "attempts", "prompt_tokens + completion_tokens", "cost_nano"} {
-			fmt.Fprintf(&b, ", coalesce(sum(%s) %s, 0)::bigint", c, these)
+			fmt.Fprintf(&b, ", usage_sum(%s) %s", c, these)
 		}
 	}
-	fmt.Fprintf(&b, "\nFROM u%s GROUP BY %s\nLIMIT %s", join, group, u.arg(limit))
+	fmt.Fprintf(&b, "\nFROM u%s GROUP BY %s\nHAVING usage_sum(requests) <> 0 OR usage_sum(attempts) <> 0 OR usage_sum(refused) <> 0\nLIMIT %s", join, group, u.arg(limit))
 	return b.String(), u.args
 }
 
@@ -105,32 +105,60 @@ func orderExpr(o usage.Order) string {
 	}
 }
 
-// source 是各级与增量的部分和，栏为 b、d1…、source 与 CounterColumns；同一组可以有几行。
+// source 是各级与增量的部分和，栏为 b、d1…、source 与 CounterColumns；同一组可以有几行，挪走的一行是负的。
 func (u *usageSQL) source() string {
 	sums := make([]string, 0, usage.NumCounters)
 	for _, c := range usage.CounterColumns() {
-		sums = append(sums, fmt.Sprintf("sum(%s)::bigint AS %s", c, c))
+		sums = append(sums, fmt.Sprintf("usage_sum(%s) AS %s", c, c))
 	}
-	return u.union(", source, "+strings.Join(sums, ", "), " GROUP BY b"+u.dims("d")+", source")
+	columns, tail := ", source, "+strings.Join(sums, ", "), " GROUP BY b"+u.dims("d")+", source"
+	parts := u.union(u.r.Sums, columns, tail)
+	for _, m := range u.r.Moves {
+		parts = append(parts, u.moved(m, columns))
+	}
+	return strings.Join(parts, "\nUNION ALL\n")
 }
 
 // union 从每一级与增量里各选 b、d1… 与 columns。
-func (u *usageSQL) union(columns, tail string) string {
+func (u *usageSQL) union(levels []usage.Part, columns, tail string) []string {
 	var parts []string
-	add := func(table, bucket string, single bool, spans []usage.Span) {
-		parts = append(parts, fmt.Sprintf("SELECT %s AS b%s%s\nFROM %s WHERE %s%s",
-			u.bucket(bucket), u.selectDims(single), columns, table, u.where(bucket, single, spans), tail))
+	add := func(table, column, bucket string, single bool, spans []usage.Span) {
+		parts = append(parts, fmt.Sprintf("SELECT %s AS b%s%s\nFROM %s%s",
+			u.bucket(bucket), u.selectDims(single), columns, u.from(table, column, single, spans), tail))
 	}
-	for _, p := range u.r.Parts {
-		single := u.r.Single && p.Level != usage.LevelMinute
-		table := p.Level
-		if single {
-			table += usage.LevelHourBy - usage.LevelHour
+	for _, p := range levels {
+		bucket := "bucket"
+		if p.Level == usage.LevelDay {
+			bucket = "bucket + interval '12 hours'"
 		}
-		add(table.Table(), "bucket", single, p.Spans)
+		single := u.single(p.Level)
+		add(u.table(p.Level, single), "bucket", bucket, single, p.Spans)
 	}
-	add("usage_delta", "minute", false, []usage.Span{u.r.Deltas})
-	return strings.Join(parts, "\nUNION ALL\n")
+	add("usage_delta", "minute", "minute", false, []usage.Span{u.r.Deltas})
+	return parts
+}
+
+// moved 把算错了桶的几段各加一次、减一次。
+func (u *usageSQL) moved(p usage.MovePart, columns string) string {
+	spans := make([]usage.Span, len(p.Moves))
+	right, wrong := make([]int32, len(p.Moves)), make([]int32, len(p.Moves))
+	for i, m := range p.Moves {
+		spans[i], right[i], wrong[i] = m.Span, int32(m.Right), int32(m.Wrong)
+	}
+	single := u.single(p.Level)
+	counters := usage.CounterColumns()
+	return fmt.Sprintf("SELECT (CASE sign WHEN 1 THEN %s::int[] ELSE %s::int[] END)[n]%s, source, sign * %s\nFROM (SELECT n%s%s\nFROM %s GROUP BY n%s, source) AS moved, (VALUES (1), (-1)) AS signs (sign)",
+		u.arg(right), u.arg(wrong), u.dims("d"), strings.Join(counters[:], ", sign * "),
+		u.selectDims(single), columns, u.from(u.table(p.Level, single), "bucket", single, spans), u.dims("d"))
+}
+
+func (u *usageSQL) single(l usage.Level) bool { return u.r.Single && l != usage.LevelMinute }
+
+func (u *usageSQL) table(l usage.Level, single bool) string {
+	if single {
+		l += usage.LevelHourBy - usage.LevelHour
+	}
+	return l.Table()
 }
 
 // bucket 是第几个桶，从 1 起。
@@ -161,14 +189,25 @@ func (u *usageSQL) dimension(d usage.Dimension, single bool) string {
 	}
 }
 
+// from 是表与条件。几段时 n 是第几段，从 1 起；OFFSET 0 要计划器一段一段地走索引，而不是读完整段再逐行与各段相比。
+func (u *usageSQL) from(table, bucket string, single bool, spans []usage.Span) string {
+	if len(spans) == 1 {
+		return "(VALUES (1)) AS spans (n), " + table + " WHERE " + u.where(bucket, single, spans)
+	}
+	since, till := make([]time.Time, len(spans)), make([]time.Time, len(spans))
+	for i, s := range spans {
+		since[i], till[i] = s.From, s.To
+	}
+	return fmt.Sprintf(`unnest(%s::timestamptz[], %s::timestamptz[]) WITH ORDINALITY AS spans (since, till, n),
+LATERAL (SELECT * FROM %s WHERE %s >= since AND %s < till AND %s OFFSET 0) AS level`,
+		u.arg(since), u.arg(till), table, bucket, bucket, u.where(bucket, single, spans))
+}
+
 func (u *usageSQL) where(bucket string, single bool, spans []usage.Span) string {
 	first, last := spans[0], spans[len(spans)-1]
 	where := []string{
 		bucket + " >= " + u.arg(first.From) + "::timestamptz",
 		bucket + " < " + u.arg(last.To) + "::timestamptz",
-	}
-	if len(spans) > 1 {
-		where = append(where, bucket+" <@ "+u.arg(multirange(spans))+"::text::tstzmultirange")
 	}
 	if single {
 		where = append(where, "dim = "+u.arg(int16(dimNumber(u.r.By)))+"::smallint")
@@ -181,15 +220,6 @@ func (u *usageSQL) where(bucket string, single bool, spans []usage.Span) string 
 		where = append(where, u.dimension(f.By, single)+" = ANY("+u.arg(f.Values)+"::text[])")
 	}
 	return strings.Join(where, " AND ")
-}
-
-// multirange 是 PostgreSQL 的文字写法；索引只认首尾，中间的缺口由它筛。
-func multirange(spans []usage.Span) string {
-	parts := make([]string, 0, len(spans))
-	for _, s := range spans {
-		parts = append(parts, "["+s.From.UTC().Format(time.RFC3339)+","+s.To.UTC().Format(time.RFC3339)+")")
-	}
-	return "{" + strings.Join(parts, ",") + "}"
 }
 
 // dimNumber 是 *_by 表的 dim。

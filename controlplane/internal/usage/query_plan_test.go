@@ -1,6 +1,7 @@
 package usage
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -124,6 +125,81 @@ func TestPlanQuery_EveryMinuteIsReadExactlyOnceFromRowsThatDoNotCrossBuckets(t *
 			rt.Fatalf("%d minutes outside the range", len(seen))
 		}
 	})
+}
+
+func TestPlanQuery_ShiftedDaysCountEveryMinuteOnceInItsOwnBucket(t *testing.T) {
+	zones := []string{"Asia/Shanghai", "Asia/Kathmandu", "America/New_York", "Australia/Lord_Howe", "Pacific/Kiritimati", "Pacific/Apia"}
+	rapid.Check(t, func(rt *rapid.T) {
+		from := time.Unix(60*rapid.Int64Range(22_080_000, 29_800_000).Draw(rt, "from"), 0).UTC()
+		q := Query{From: from, To: from.Add(time.Duration(rapid.IntRange(1, 12_000).Draw(rt, "minutes")) * time.Minute),
+			TimeZone: rapid.SampledFrom(zones).Draw(rt, "zone"), Interval: IntervalDay}
+		r, err := PlanQuery(q, nil)
+		if err != nil {
+			rt.Fatal(err)
+		}
+		counted := map[time.Time]map[int]int{}
+		count := func(s Span, bucket func(time.Time) int, n int) {
+			for at := s.From; at.Before(s.To); at = at.Add(time.Minute) {
+				if counted[at] == nil {
+					counted[at] = map[int]int{}
+				}
+				counted[at][bucket(at)] += n
+			}
+		}
+		for _, p := range r.Sums {
+			for _, s := range p.Spans {
+				bucket := r.bucketOf
+				if p.Level == LevelDay {
+					bucket = func(at time.Time) int { return r.bucketOf(floor(at, day).Add(12 * time.Hour)) }
+				}
+				count(s, bucket, 1)
+			}
+		}
+		for _, p := range r.Moves {
+			for _, m := range p.Moves {
+				count(m.Span, func(time.Time) int { return m.Right }, 1)
+				count(m.Span, func(time.Time) int { return m.Wrong }, -1)
+			}
+		}
+		for at := q.From; at.Before(q.To); at = at.Add(time.Minute) {
+			for bucket, n := range counted[at] {
+				if want := map[bool]int{true: 1}[bucket == r.bucketOf(at)]; n != want {
+					rt.Fatalf("%v counts %d times in bucket %d, its own is %d", at, n, bucket, r.bucketOf(at))
+				}
+			}
+			if len(counted[at]) == 0 {
+				rt.Fatalf("%v is not counted", at)
+			}
+			delete(counted, at)
+		}
+		if len(counted) > 0 {
+			rt.Fatalf("%d minutes outside the range", len(counted))
+		}
+	})
+}
+
+func TestPlanQuery_DaysOfAZoneReadUTCDaysAndOnlyTheHoursBetweenTheMidnights(t *testing.T) {
+	q := Query{From: clock(t, "2026-05-01T00:00:00Z"), To: clock(t, "2026-05-04T00:00:00Z"), Interval: IntervalDay}
+	for zone, want := range map[string]string{
+		"Asia/Shanghai":    "usage_day 01T00:00..04T00:00 +1 01T16:00..02T00:00 +1 02T16:00..03T00:00 +1 03T16:00..04T00:00",
+		"America/New_York": "usage_day 01T00:00..04T00:00 -1 01T00:00..01T04:00 -1 02T00:00..02T04:00 -1 03T00:00..03T04:00",
+		"UTC":              "usage_day 01T00:00..04T00:00",
+	} {
+		q.TimeZone = zone
+		r, err := PlanQuery(q, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := partsOf(Reading{Parts: r.Sums})
+		for _, p := range r.Moves {
+			for _, m := range p.Moves {
+				got += fmt.Sprintf(" %+d %s..%s", m.Right-m.Wrong, m.From.Format("02T15:04"), m.To.Format("02T15:04"))
+			}
+		}
+		if got != want {
+			t.Errorf("%s:\n got %s\nwant %s", zone, got, want)
+		}
+	}
 }
 
 func TestPlanQuery_ReadsTheSumsByOneDimensionOnlyWhenNothingElseIsAsked(t *testing.T) {
