@@ -18,7 +18,8 @@ import (
 func addLatency(ctx context.Context, tx pgx.Tx, q usage.Query, r usage.Reading, res *usage.Result) error {
 	u := &usageSQL{q: q, r: r}
 	histograms := usage.HistogramColumns()
-	sql := strings.Join(u.union(r.Parts, ", "+columnList(histograms[:]), ""), "\nUNION ALL\n")
+	parts := u.union(r.Parts, func(bool, usage.Level) (string, string) { return ", " + columnList(histograms[:]), "" })
+	sql := strings.Join(parts, "\nUNION ALL\n")
 	rows, err := tx.Query(ctx, sql, u.args...)
 	if err != nil {
 		return fmt.Errorf("read histograms: %w", err)

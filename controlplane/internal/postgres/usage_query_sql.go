@@ -111,18 +111,26 @@ func (u *usageSQL) source() string {
 	for _, c := range usage.CounterColumns() {
 		sums = append(sums, fmt.Sprintf("usage_sum(%s) AS %s", c, c))
 	}
-	columns, tail := ", source, "+strings.Join(sums, ", "), " GROUP BY b"+u.dims("d")+", source"
-	parts := u.union(u.r.Sums, columns, tail)
+	columns := ", source, " + strings.Join(sums, ", ")
+	parts := u.union(u.r.Sums, func(single bool, l usage.Level) (string, string) {
+		if single && l == finest(u.q.Interval) {
+			// 一行已经是一组，先加一遍只是白做。
+			counters := usage.CounterColumns()
+			return ", source, " + columnList(counters[:]), ""
+		}
+		return columns, " GROUP BY b" + u.dims("d") + ", source"
+	})
 	for _, m := range u.r.Moves {
 		parts = append(parts, u.moved(m, columns))
 	}
 	return strings.Join(parts, "\nUNION ALL\n")
 }
 
-// union 从每一级与增量里各选 b、d1… 与 columns。
-func (u *usageSQL) union(levels []usage.Part, columns, tail string) []string {
+// union 从每一级与增量里各选 b、d1… 与 pick 给的各栏，加上它给的结尾。
+func (u *usageSQL) union(levels []usage.Part, pick func(single bool, l usage.Level) (columns, tail string)) []string {
 	var parts []string
-	add := func(table, column, bucket string, single bool, spans []usage.Span) {
+	add := func(table, column, bucket string, single bool, l usage.Level, spans []usage.Span) {
+		columns, tail := pick(single, l)
 		parts = append(parts, fmt.Sprintf("SELECT %s AS b%s%s\nFROM %s%s",
 			u.bucket(bucket), u.selectDims(single), columns, u.from(table, column, single, spans), tail))
 	}
@@ -132,10 +140,24 @@ func (u *usageSQL) union(levels []usage.Part, columns, tail string) []string {
 			bucket = "bucket + interval '12 hours'"
 		}
 		single := u.single(p.Level)
-		add(u.table(p.Level, single), "bucket", bucket, single, p.Spans)
+		add(u.table(p.Level, single), "bucket", bucket, single, p.Level, p.Spans)
 	}
-	add("usage_delta", "minute", "minute", false, []usage.Span{u.r.Deltas})
+	add("usage_delta", "minute", "minute", false, usage.LevelMinute, []usage.Span{u.r.Deltas})
 	return parts
+}
+
+// finest 是一行恰好一个桶的那一级；不分桶时没有，给的是哪一级都不相等的。
+func finest(i usage.Interval) usage.Level {
+	switch i {
+	case usage.IntervalMinute:
+		return usage.LevelMinute
+	case usage.IntervalHour:
+		return usage.LevelHour
+	case usage.IntervalDay:
+		return usage.LevelDay
+	default:
+		return usage.LevelRequest
+	}
 }
 
 // moved 把算错了桶的几段各加一次、减一次。
