@@ -134,8 +134,8 @@ func TestRoll_OnlyOneAtATime(t *testing.T) {
 func TestRoll_KilledAtRandomMomentsUnderLoadLosesNothing(t *testing.T) {
 	url := pgtest.New(t, migrate)
 	a, b := openStore(t, url), openStore(t, url)
-	startRoller(t, a, usage.RollerConfig{Every: 5 * time.Millisecond, Chunk: 300})
-	regB, stop := startRoller(t, b, usage.RollerConfig{Every: 5 * time.Millisecond, Chunk: 300})
+	_, stopA := startRoller(t, a, usage.RollerConfig{Every: 5 * time.Millisecond, Chunk: 300})
+	regB, stopB := startRoller(t, b, usage.RollerConfig{Every: 5 * time.Millisecond, Chunk: 300})
 	var wg sync.WaitGroup
 	const nodes = 6
 	journals := make([][]*usagev1.Record, nodes)
@@ -164,9 +164,11 @@ func TestRoll_KilledAtRandomMomentsUnderLoadLosesNothing(t *testing.T) {
 				SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND state <> 'idle' ORDER BY random() LIMIT 1) AS v`)
 		}
 	}
-	stop()
-	verify(t, a, url, journals...)
-	levelsAgree(t, a)
+	stopA()
+	stopB()
+	fresh := openStore(t, url) // 池里可能还有被终止了而没人用过的连接
+	verify(t, fresh, url, journals...)
+	levelsAgree(t, fresh)
 	fmt.Printf("figures: roll_killed kills=%d failed_rolls_of_one_replica=%.0f records=%d lost=0 duplicated=0\n", kills, counter(t, regB, "vega_usage_roll_failures_total", ""), nodes*2000)
 	if kills == 0 {
 		t.Error("nothing was killed")

@@ -24,7 +24,7 @@ func TestSeededBugs(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	run := func(bug, test string) error {
-		cmd := exec.Command(bin, "-test.run", "^"+test+"$", "-test.short", "-test.timeout", "2m")
+		cmd := exec.Command(bin, "-test.run", "^"+test+"$", "-test.short", "-test.timeout", "2m", "-rapid.nofailfile")
 		cmd.Env = append(os.Environ(), "VEGA_SEEDED_BUG="+bug)
 		return cmd.Run()
 	}
