@@ -44,8 +44,7 @@ type Stream struct {
 	terminal bool
 	content  bool
 
-	text     []byte // 见 Passed
-	kept     int64
+	sample   sample
 	lastText textKind
 	parallel bool
 	reasoned bool
@@ -56,8 +55,9 @@ type Stream struct {
 func (s *Stream) Reset(kind dialect.StreamKind, strip bool) {
 	*s = Stream{
 		kind: kind, strip: strip && kind == dialect.Chunks,
-		held: reuse(s.held), joined: reuse(s.joined), out: outgoing{buf: reuse(s.out.buf)}, text: reuse(s.text),
+		held: reuse(s.held), joined: reuse(s.joined), out: outgoing{buf: reuse(s.out.buf)}, sample: sample{text: s.sample.text},
 	}
+	s.sample.reset(0)
 }
 
 func reuse(b []byte) []byte {

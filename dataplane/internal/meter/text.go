@@ -6,27 +6,24 @@ import (
 	"github.com/vega-gateway/vega/dataplane/internal/dialect"
 )
 
-// maxText 是一条流至多留着的文字（转义形式）；多出来的只数字节。约两千个 token，多数回答都装得下。
-const maxText = 8 << 10
-
 // Separator 隔开不相连的文字；JSON 字符串里不会有它。
 const Separator = 0
 
 // Passed 是到此为止经过的、由模型生成的文字：上游不报用量时由它数出 token。
 type Passed struct {
-	Text     []byte // 留着的开头，JSON 的转义形式，不相连的几段以 Separator 隔开；到下一次 Feed 或 Reset 为止有效
-	Kept     int64  // Text 里的文字字节数，不含隔开的
+	Text     []byte // 留着的，JSON 的转义形式，不相连的几段以 Separator 隔开；到下一次 Feed 或 Reset 为止有效
+	Kept     int64  // Text 里的文字字节数，不含隔开的；等于 Bytes 就是全部，小于则是均匀抽出的几段
 	Bytes    int64  // 一共多少字节，含没有留下的
 	Reasoned bool   // 其中有思考的文字
 }
 
 // Passed 给出到此为止的文字，可随时调用。
 func (s *Stream) Passed() Passed {
-	return Passed{Text: s.text, Kept: s.kept, Bytes: s.verdict.TextBytes, Reasoned: s.reasoned}
+	return Passed{Text: s.sample.text, Kept: s.sample.kept, Bytes: s.verdict.TextBytes, Reasoned: s.reasoned}
 }
 
 // DropText 说留着的文字已经数过，从空的再留起；Bytes 不变。
-func (s *Stream) DropText() { s.text, s.kept = s.text[:0], 0 }
+func (s *Stream) DropText() { s.sample.reset(s.verdict.TextBytes) }
 
 // Parallel 说这条流里交错着几个候选答案：每个事件的文字各自成段。在第一次 Feed 之前调用。
 func (s *Stream) Parallel() { s.parallel = true }
@@ -97,17 +94,10 @@ func (s *Stream) took(kind textKind, value []byte) {
 	if len(value) == 0 {
 		return
 	}
+	apart := s.parallel || kind != s.lastText || kind == nameText
+	s.reasoned, s.lastText = s.reasoned || kind == thoughtText, kind
+	s.sample.add(value, s.verdict.TextBytes, apart)
 	s.verdict.TextBytes += int64(len(value))
-	s.reasoned = s.reasoned || kind == thoughtText
-	if s.kept >= maxText {
-		return
-	}
-	if len(s.text) > 0 && (s.parallel || kind != s.lastText || kind == nameText) {
-		s.text = append(s.text, Separator)
-	}
-	s.text = append(s.text, value...)
-	s.kept += int64(len(value))
-	s.lastText = kind
 }
 
 // Text 把一个非流式应答里由模型生成的文字接在 dst 之后，形式同 Passed.Text。body 不必完整：断在半路的，有多少算多少。
