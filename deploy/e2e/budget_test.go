@@ -275,7 +275,12 @@ func TestBudget_AwayFromTheControlPlaneTheFleetStaysWithinIt(t *testing.T) {
 	if err := r.Controlplane.Start(ctx); err != nil {
 		t.Fatal(err)
 	}
-	s.drive(100*time.Millisecond, time.Minute, "the rest is spent", func() bool { return s.bothRefuse() && s.status().State == "exhausted" })
+	usedUp := func() bool { // 不再只是自己的那一份用完了
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return strings.Contains(s.last.body, "is used up; it starts again")
+	}
+	s.drive(100*time.Millisecond, 2*time.Minute, "the rest is spent", func() bool { return s.bothRefuse() && usedUp() && s.status().State == "exhausted" })
 	b := s.settled()
 	over, bound := b.SpentTokens-limit, int64(2+s.busiest(3*time.Second))*tokensEach
 	t.Logf("figures: budget limit=%d spent=%d overshoot=%d bound=%d after=outage", limit, b.SpentTokens, over, bound)

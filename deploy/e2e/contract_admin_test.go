@@ -82,7 +82,7 @@ func adminObjects(c *contract, _ *rig) {
 	for _, k := range []struct{ path, name, body, bad string }{
 		{"/servers", "gpu-9", validServer("gpu-9"), `{"name":"gpu-9","base_url":"ftp://x"}`},
 		{"/models", "org/model nine", `{"name":"org/model nine","targets":[{"server":"gpu-9","upstream_model":"m"}]}`, `{"name":"org/model nine","targets":[{"server":"ghost","upstream_model":"m"}]}`},
-		{"/apps", "app-9", `{"name":"app-9","weight":2,"keys":[{"name":"first"}]}`, `{"name":"app-9","class":"royal"}`},
+		{"/apps", "app-9", `{"name":"app-9","weight":2,"budget":{"amount":12.5,"time_zone":"Asia/Shanghai"},"keys":[{"name":"first"}]}`, `{"name":"app-9","class":"royal"}`},
 	} {
 		one := k.path + "/" + stack.Escape(k.name)
 		made := c.send(sent{method: "POST", path: k.path, body: k.body, want: 201})
@@ -106,6 +106,11 @@ func adminObjects(c *contract, _ *rig) {
 		c.send(sent{method: "PUT", path: k.path + "/nothing", body: strings.Replace(k.body, k.name, "nothing", 1), want: 404})
 		c.send(sent{method: "GET", path: k.path + "/nothing", want: 404})
 		c.send(sent{method: "DELETE", path: k.path + "/nothing", want: 404})
+		if k.path == "/apps" {
+			c.send(sent{method: "GET", path: one + "/budget", want: 200})
+			c.send(sent{method: "GET", path: k.path + "/nothing/budget", want: 404})
+			c.send(sent{method: "GET", path: "/budgets", want: 200})
+		}
 		c.send(sent{method: "DELETE", path: one, header: []string{"If-Match", `"999999"`}, want: 412})
 	}
 	if a := c.send(sent{method: "DELETE", path: "/servers/gpu-9", want: 409}); !strings.Contains(a.body, "org/model nine") {

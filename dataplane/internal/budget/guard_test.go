@@ -372,3 +372,20 @@ func TestGuard_AbsurdFiguresDoNotWrapAround(t *testing.T) {
 	r.g.accounts["team"].open = Spend{1<<63 - 1, 1<<63 - 1}
 	r.want("spent twice", "insufficient_quota", r.g.Check(r.app))
 }
+
+// BenchmarkRequest 是一个有预算的请求在路上的全部：查、预留、结算、看警告。
+func BenchmarkRequest(b *testing.B) {
+	r := start(b, state.Budget{Tokens: 1 << 40, AmountNano: 1 << 50, SoftPercent: 80})
+	r.g.now = time.Now
+	r.now = time.Now()
+	r.hear(tokens(1), 0, 2)
+	var h Hold
+	b.ReportAllocs()
+	for b.Loop() {
+		if r.g.Check(r.app) != nil || r.g.Take(r.app, Spend{Nano: 1, Tokens: 1}, &h) != nil {
+			r.hear(tokens(1), 0, 2)
+		}
+		h.Settle(Spend{Nano: 1, Tokens: 1})
+		r.g.Warning(r.app)
+	}
+}

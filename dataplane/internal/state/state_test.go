@@ -191,6 +191,24 @@ func TestApp_DefaultIsTheNamedOrTheOnlyReachableServer(t *testing.T) {
 	}
 }
 
+func TestCompile_CarriesABudgetInItsTimeZone(t *testing.T) {
+	s := snapshot()
+	s.Apps[0].Budget = &configv1.Budget{AmountNano: 100_500_000_000, Tokens: 7, Period: configv1.BudgetPeriod_BUDGET_PERIOD_DAY, TimeZone: "Asia/Shanghai", SoftPercent: 80}
+	st := compile(t, s)
+	a, _ := st.App(s.GetApps()[0].GetName())
+	if b := a.Budget; b == nil || b.AmountNano != 100_500_000_000 || b.Tokens != 7 || b.Period != configv1.BudgetPeriod_BUDGET_PERIOD_DAY ||
+		b.Zone.String() != "Asia/Shanghai" || b.SoftPercent != 80 {
+		t.Errorf("%+v", a.Budget)
+	}
+	if none, _ := st.App(s.GetApps()[1].GetName()); none.Budget != nil {
+		t.Errorf("%+v", none.Budget)
+	}
+	s.Apps[0].Budget.TimeZone = "Mars/Olympus"
+	if _, err := Compile(1, [32]byte{}, s); err == nil {
+		t.Error("a node that cannot tell where the period begins must refuse the revision")
+	}
+}
+
 func TestKey_FindsBySecretOnly(t *testing.T) {
 	snap := snapshot()
 	snap.Keys[1].ExpiresAtUnixMs = 1_700_000_000_123
