@@ -23,7 +23,7 @@ func TestHeavyQuery(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Minute)
 	defer cancel()
 	began := time.Now()
-	if _, err := f.pg.Query(ctx, history(began, 90, size(15, 2000))); err != nil {
+	if _, err := f.pg.Query(ctx, history(began, 90, size(15, 500))); err != nil {
 		t.Fatal(err)
 	}
 	made := time.Since(began)
