@@ -30,7 +30,9 @@ func honest() books {
 			row("dead", "unknown", bookedAttempt{1, "a", "unknown", tokens{}}),
 			row("never", "unknown", bookedAttempt{1, "a", "unknown", tokens{}}),
 		},
-		totals: map[place]figure{{"a", "team", "json"}: {4, 4, tokens{10, 14, 2, 4}}, {"b", "team", "json"}: {0, 1, tokens{}}},
+		totals: map[place]figure{
+			{"a", "team", "json", ""}: {4, 4, tokens{10, 14, 2, 4}}, {"b", "team", "json", ""}: {0, 1, tokens{}},
+			{"", "team", "json", "reported"}: {2, 2, tokens{10, 14, 2, 4}}, {"", "team", "json", "unknown"}: {2, 3, tokens{}}},
 		levels: map[string]figure{"usage_hour": {4, 5, tokens{10, 14, 2, 4}}},
 	}
 	return b
@@ -56,7 +58,11 @@ func TestAudit(t *testing.T) {
 		"sent upstream twice":        func(b *books) { b.twice = 1 },
 		"totals of another place": func(b *books) {
 			b.totals = maps.Clone(b.totals)
-			delete(b.totals, place{"b", "team", "json"})
+			delete(b.totals, place{"b", "team", "json", ""})
+		},
+		"totals of another source": func(b *books) {
+			b.totals = maps.Clone(b.totals)
+			b.totals[place{"", "team", "json", "counted"}] = figure{requests: 1}
 		},
 		"a level that lags": func(b *books) { b.levels = map[string]figure{"usage_day": {4, 4, tokens{10, 14, 2, 4}}} },
 	} {

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"net/http"
+	"net/url"
 	"os"
 	"strconv"
 	"strings"
@@ -38,13 +40,16 @@ func TestAccuracy_Kills(t *testing.T) {
 	took := time.Since(began)
 	f.drained(t.Context())
 	a := f.audit(t.Context(), seen)
-	conservation := f.conserved(t.Context())
-	figures("accuracy cycles=%d seed=%d kills_dp=%d kills_cp=%d kills_pg=%d took=%s sent=%d %s conservation=%d",
-		cycles, seed, k.nodes, k.planes, k.databases, short(took), len(seen), a, conservation)
+	conservation, listed := f.conserved(t.Context()), f.listed(t.Context())
+	figures("accuracy cycles=%d seed=%d kills_dp=%d kills_cp=%d kills_pg=%d took=%s sent=%d %s conservation=%d listed=%d",
+		cycles, seed, k.nodes, k.planes, k.databases, short(took), len(seen), a, conservation, listed)
 	tabulate(t, seen)
 	a.judge(t)
 	if conservation != 0 {
 		t.Errorf("aggregates and cursors differ by %d", conservation)
+	}
+	if listed != a.requests {
+		t.Errorf("GET /requests lists %d requests, the table has %d", listed, a.requests)
 	}
 	for _, o := range seen {
 		if o.unfinished {
@@ -159,6 +164,28 @@ func (f *fleet) conserved(ctx context.Context) (sum int64) {
 	}
 	f.t.Fatal("the control plane does not check conservation")
 	return 0
+}
+
+// listed 一页页翻完 GET /requests，数不同的请求号。
+func (f *fleet) listed(ctx context.Context) int {
+	f.t.Helper()
+	ids := map[string]bool{}
+	for cursor := ""; ; {
+		var page struct {
+			Items      []struct{ ID string }
+			NextCursor *string `json:"next_cursor"`
+		}
+		if err := f.Admin.Call(ctx, http.MethodGet, "/requests?limit=200&cursor="+url.QueryEscape(cursor), nil, &page); err != nil {
+			f.t.Fatal(err)
+		}
+		for _, item := range page.Items {
+			ids[item.ID] = true
+		}
+		if page.NextCursor == nil {
+			return len(ids)
+		}
+		cursor = *page.NextCursor
+	}
 }
 
 // planeMetric 是控制面的一个指标，各组标签各一个数；没有即空。

@@ -30,7 +30,7 @@ func history(now time.Time, days, combinations int) string {
 	var b strings.Builder
 	b.WriteString("SET TIME ZONE 'UTC'; SET synchronous_commit = off; SET work_mem = '64MB';\n" + partitions(end.AddDate(0, 0, -days), end))
 	fmt.Fprintf(&b, `INSERT INTO usage_hour (%s, bucket, server, app, model, served_model, source, code)
-SELECT %s, h, 's-' || c %% 50, 'app-' || c %% 200, 'model-' || c %% 20, 'model-' || c %% 20, 1 + (c %% 9 = 0)::int, ''
+SELECT %s, h, 's-' || c %% 50, 'app-' || c %% 200, 'model-' || (c + c / 200) %% 20, 'model-' || (c + c / 200) %% 20, 1 + (c %% 9 = 0)::int, ''
 FROM generate_series('%s'::timestamptz, '%s', '1 hour') AS h, generate_series(1, %d) AS c;
 `, into, given, end.AddDate(0, 0, -days).Format(time.RFC3339), end.Add(-time.Hour).Format(time.RFC3339), combinations)
 	const key = "server, app, model, served_model, source, code"

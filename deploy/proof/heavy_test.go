@@ -23,7 +23,7 @@ func TestHeavyQuery(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Minute)
 	defer cancel()
 	began := time.Now()
-	if _, err := f.pg.Query(ctx, history(began, 90, size(30, 2000))); err != nil {
+	if _, err := f.pg.Query(ctx, history(began, 90, size(15, 500))); err != nil {
 		t.Fatal(err)
 	}
 	made := time.Since(began)
@@ -33,7 +33,7 @@ func TestHeavyQuery(t *testing.T) {
 	pause(ctx, 2*time.Second)
 	var quiet, busy spans
 	q := &questions{f: f, slowest: map[string]time.Duration{}}
-	for range size(4, 15) {
+	for range size(3, 15) {
 		quiet = append(quiet, within(func() { pause(ctx, 2*time.Second) }))
 		busy = append(busy, within(func() { q.ask(ctx, 2, 2*time.Second) }))
 	}

@@ -17,7 +17,7 @@ import (
 // 慢了多少是同一次运行里网关自己花的时间（客户端看到的减去上游看到的）之比；补报只有几秒，样本少，所以只印出来。
 func TestOutage(t *testing.T) {
 	t.Parallel()
-	const periods = 3
+	periods := time.Duration(size(2, 3))
 	whole := time.Duration(parameter(t, "VEGA_PROOF_OUTAGE_SECONDS", size(180, 1800))) * time.Second
 	rate := size(40, 150)
 	f := newFleet(t, shape{nodes: 2, outside: true, upstream: upstreamtest.Config{Script: scripted}}, func(f *fleet) doc { return f.mixture() })
@@ -41,7 +41,7 @@ func TestOutage(t *testing.T) {
 		ready := time.Now()
 		catching = append(catching, span{ready, f.caughtUp(t.Context())})
 	}
-	pause(t.Context(), whole/periods/3)
+	pause(t.Context(), 2*time.Second)
 	seen := m.finish()
 	f.drained(t.Context())
 	bytes := w.close()

@@ -3,6 +3,7 @@ package proof
 import (
 	"context"
 	"math/rand/v2"
+	"net/http"
 	"path/filepath"
 	"strconv"
 	"testing"
@@ -101,14 +102,15 @@ func TestRestore_CountsWhatIsBeyondRetention(t *testing.T) {
 	a := f.audit(t.Context(), seen)
 	missing := f.missing(t.Context())
 	gap := f.gaps(t.Context())
+	said := f.saidLost(t.Context())
 	conservation := f.conserved(t.Context())
-	figures("restore case=beyond_retention gap_rows=%d gap_requests=%d gap_attempts=%d gap_prompt_tokens=%d gap_completion_tokens=%d missing_requests=%d missing_attempts=%d missing_prompt_tokens=%d missing_completion_tokens=%d conservation=%d %s",
-		f.count(t.Context(), "usage_gap"), gap.requests, gap.attempts, gap.prompt, gap.completion, missing.requests, missing.attempts, missing.prompt, missing.completion, conservation, a)
+	figures("restore case=beyond_retention gap_rows=%d usage_says_lost=%d gap_requests=%d gap_attempts=%d gap_prompt_tokens=%d gap_completion_tokens=%d missing_requests=%d missing_attempts=%d missing_prompt_tokens=%d missing_completion_tokens=%d conservation=%d %s",
+		f.count(t.Context(), "usage_gap"), said, gap.requests, gap.attempts, gap.prompt, gap.completion, missing.requests, missing.attempts, missing.prompt, missing.completion, conservation, a)
 	if missing.requests == 0 {
 		t.Error("nothing was beyond retention")
 	}
-	if gap != missing || conservation != 0 {
-		t.Errorf("the gaps say %+v, the upstream's ledger says %+v; aggregates and cursors differ by %d", gap, missing, conservation)
+	if gap != missing || said != missing.requests || conservation != 0 {
+		t.Errorf("the gaps say %+v, GET /usage says %d requests, the upstream's ledger says %+v; aggregates and cursors differ by %d", gap, said, missing, conservation)
 	}
 	if a.lost = 0; a.bad() != 0 { // 少的就是洞里的，上面对过了
 		t.Errorf("the books differ: %s\nthe first: %s", a, a.sample)
@@ -148,6 +150,18 @@ func (f *fleet) missing(ctx context.Context) (sum figure) {
 func (f *fleet) gaps(ctx context.Context) figure {
 	f.t.Helper()
 	return f.figure(ctx, "usage_gap")
+}
+
+// saidLost 是 GET /usage 说再也拿不出的请求数。
+func (f *fleet) saidLost(ctx context.Context) int64 {
+	f.t.Helper()
+	var report struct {
+		Accuracy struct{ Lost struct{ Requests int64 } }
+	}
+	if err := f.Admin.Call(ctx, http.MethodGet, "/usage", nil, &report); err != nil {
+		f.t.Fatal(err)
+	}
+	return report.Accuracy.Lost.Requests
 }
 
 // count 数一张表的行。

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 	"syscall"
 	"time"
 )
@@ -85,6 +86,8 @@ func (p *Postgres) Query(ctx context.Context, sql string) ([][]string, error) {
 
 // output 跑完一个短命的程序；错误里带着它的标准错误。ctx 结束时杀掉它。
 func output(ctx context.Context, cmd *exec.Cmd) ([]byte, error) {
+	lockThread() // 起它的线程若先死了，它也会收到 SIGTERM
+	defer runtime.UnlockOSThread()
 	var out, problems bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &problems
 	if err := cmd.Start(); err != nil {
