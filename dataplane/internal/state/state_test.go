@@ -100,7 +100,7 @@ func TestCompile_SortsTiersAndDropsOnlyZeroWeights(t *testing.T) {
 func TestCompile_ResolvesServersAndDefaults(t *testing.T) {
 	snap := snapshot()
 	v := snap.Servers[0]
-	v.Queue, v.Timeouts = nil, nil
+	v.Queue, v.Timeouts, v.DrainLimits = nil, nil, nil
 	v.ApiKey, v.ProxyUrl = "sk-1", "socks5://p:1080"
 	v.Headers = []*configv1.Header{{Name: "x-team", Value: "infra"}}
 	v.OnDisconnect, v.StreamUsage = configv1.OnDisconnect_ON_DISCONNECT_DRAIN, configv1.StreamUsage_STREAM_USAGE_NEVER
@@ -115,6 +115,9 @@ func TestCompile_ResolvesServersAndDefaults(t *testing.T) {
 	if s.QueueTimeout != 30*time.Second || s.MaxWaiting != 4096 || s.Connect != 5*time.Second || s.FirstByte != 2*time.Minute ||
 		s.Idle != 2*time.Minute || s.Total != 10*time.Minute || s.AbortGrace != 250*time.Millisecond || s.BurstPercent != 10 {
 		t.Errorf("%+v", s)
+	}
+	if s.DrainLimits != (DrainLimits{20 * time.Second, 4096, 64}) {
+		t.Errorf("%+v", s.DrainLimits)
 	}
 	if !s.Drain || s.StreamUsage != StreamUsageNever || s.Limits != (Limits{1, 2, 3}) || !s.Enabled {
 		t.Errorf("%+v", s)
