@@ -21,6 +21,7 @@ import (
 
 	"github.com/vega-gateway/vega/controlplane/internal/adminapi"
 	"github.com/vega-gateway/vega/controlplane/internal/catalog"
+	"github.com/vega-gateway/vega/controlplane/internal/reconcile"
 	contract "github.com/vega-gateway/vega/proto/openapi"
 )
 
@@ -47,7 +48,7 @@ func newBench(t *testing.T, store adminapi.Store, tune ...func(*adminapi.Config,
 	cfg := adminapi.Config{Token: token}
 	deps := adminapi.Deps{Store: store, Fleet: b.fleet, Usage: b.usage, Queues: b.board, Budgets: b.spent, Mint: catalog.Mint{MAC: mac}, Log: zap.New(core)}
 	deps.Settings = newSettings()
-	deps.Requests = b.requests
+	deps.Requests, deps.Reconcile = b.requests, reconcile.New(b.usage, store)
 	for _, f := range tune {
 		f(&cfg, &deps)
 	}

@@ -71,14 +71,14 @@ func csvRow(r Row, percentiles int) []string {
 	if !r.Bucket.IsZero() {
 		bucket = r.Bucket.Format(time.RFC3339)
 	}
-	row := []string{bucket, inert(r.Server), inert(r.App), inert(r.Model)}
+	row := []string{bucket, Inert(r.Server), Inert(r.App), Inert(r.Model)}
 	row = appendInts(row, r.Requests, r.Attempts, r.Refused, r.Errors, r.ErrorsClient, r.ErrorsUpstream, r.ErrorsGateway, r.ErrorsLimit,
 		r.Aborted, r.AttemptErrors, r.PromptTokens, r.CompletionTokens, r.CachedTokens, r.ReasoningTokens, r.AttemptsWithUsage)
 	row = append(row, FormatNano(r.CostNano))
 	for _, ms := range []float64{r.AvgQueueMS(), r.AvgFirstByteMS(), r.AvgDurationMS()} {
 		row = append(row, formatMS(ms))
 	}
-	row = append(row, inert(r.ServedModel), inert(r.Source), inert(r.Code), strconv.FormatBool(r.Other))
+	row = append(row, Inert(r.ServedModel), Inert(r.Source), Inert(r.Code), strconv.FormatBool(r.Other))
 	row = appendInts(row, r.Replayed, r.Unjournalled)
 	for _, s := range r.BySource[1:] {
 		row = appendInts(row, s.Requests)
@@ -118,8 +118,8 @@ func appendLatency(row []string, l *Latency, percentiles int) []string {
 
 func formatMS(ms float64) string { return strconv.FormatFloat(ms, 'f', 3, 64) }
 
-// inert 在会被表格软件当成公式的文字前加一个单引号（OWASP CSV Injection）；全角的等号加减号同样危险。
-func inert(s string) string {
+// Inert 在会被表格软件当成公式的文字前加一个单引号（OWASP CSV Injection）；全角的等号加减号同样危险。
+func Inert(s string) string {
 	if s != "" && strings.ContainsRune("=+-@\t\r\n＝＋－＠", []rune(s)[0]) {
 		return "'" + s
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 	"github.com/oapi-codegen/runtime"
+	openapi_types "github.com/oapi-codegen/runtime/types"
 )
 
 // Defines values for AppClass.
@@ -232,6 +233,54 @@ func (e QueueRegime) Valid() bool {
 	case Relaxed:
 		return true
 	case Tight:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ReconcileReportVerdict.
+const (
+	ReconcileReportVerdictExplained   ReconcileReportVerdict = "explained"
+	ReconcileReportVerdictMatch       ReconcileReportVerdict = "match"
+	ReconcileReportVerdictUnexplained ReconcileReportVerdict = "unexplained"
+)
+
+// Valid indicates whether the value is a known member of the ReconcileReportVerdict enum.
+func (e ReconcileReportVerdict) Valid() bool {
+	switch e {
+	case ReconcileReportVerdictExplained:
+		return true
+	case ReconcileReportVerdictMatch:
+		return true
+	case ReconcileReportVerdictUnexplained:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ReconcileRowVerdict.
+const (
+	ReconcileRowVerdictExplained     ReconcileRowVerdict = "explained"
+	ReconcileRowVerdictMatch         ReconcileRowVerdict = "match"
+	ReconcileRowVerdictMissingOurs   ReconcileRowVerdict = "missing_ours"
+	ReconcileRowVerdictMissingTheirs ReconcileRowVerdict = "missing_theirs"
+	ReconcileRowVerdictUnexplained   ReconcileRowVerdict = "unexplained"
+)
+
+// Valid indicates whether the value is a known member of the ReconcileRowVerdict enum.
+func (e ReconcileRowVerdict) Valid() bool {
+	switch e {
+	case ReconcileRowVerdictExplained:
+		return true
+	case ReconcileRowVerdictMatch:
+		return true
+	case ReconcileRowVerdictMissingOurs:
+		return true
+	case ReconcileRowVerdictMissingTheirs:
+		return true
+	case ReconcileRowVerdictUnexplained:
 		return true
 	default:
 		return false
@@ -1022,6 +1071,222 @@ type Queue struct {
 
 // QueueRegime relaxed：节点手上有闲置的许可，本地即可开始；tight：逐个授予最该得到的那个请求
 type QueueRegime string
+
+// ReconcileFigures 两边的数与差
+type ReconcileFigures struct {
+	// BySource 我们的按 token 从哪里来分开：差得有没有道理看的就是它
+	BySource struct {
+		// Counted 出自同一个来源的
+		Counted ReconcileSource `json:"counted"`
+
+		// Partial 出自同一个来源的
+		Partial ReconcileSource `json:"partial"`
+
+		// Reported 出自同一个来源的
+		Reported ReconcileSource `json:"reported"`
+
+		// Unknown 出自同一个来源的
+		Unknown ReconcileSource `json:"unknown"`
+	} `json:"by_source"`
+
+	// Difference 供应商的减去我们的
+	Difference ReconcileValues `json:"difference"`
+
+	// Ours 我们的
+	Ours struct {
+		// CachedTokens 输入里命中缓存的
+		CachedTokens int64 `json:"cached_tokens"`
+
+		// ClientRequests 客户端的请求
+		ClientRequests int64 `json:"client_requests"`
+
+		// CompletionTokens 输出
+		CompletionTokens int64 `json:"completion_tokens"`
+
+		// Cost 按我们的价格
+		Cost float32 `json:"cost"`
+
+		// FailedRequests 其中以错误告终的
+		FailedRequests int64 `json:"failed_requests"`
+
+		// PromptTokens 输入
+		PromptTokens int64 `json:"prompt_tokens"`
+
+		// Requests 上游调用，与供应商的次数比的是它
+		Requests int64 `json:"requests"`
+	} `json:"ours"`
+
+	// Percent 差占我们的百分之几，四位小数；我们的是零则为 null
+	Percent ReconcileValues `json:"percent"`
+
+	// Theirs 供应商的；这一天没有这个模型则为 null
+	Theirs *struct {
+		// CachedTokens 输入里命中缓存的
+		CachedTokens *float32 `json:"cached_tokens"`
+
+		// CompletionTokens 输出
+		CompletionTokens *float32 `json:"completion_tokens"`
+
+		// Cost 费用
+		Cost *float32 `json:"cost"`
+
+		// PromptTokens 输入
+		PromptTokens *float32 `json:"prompt_tokens"`
+
+		// Requests 次数
+		Requests *float32 `json:"requests"`
+	} `json:"theirs"`
+}
+
+// ReconcileReport 一次对账
+type ReconcileReport struct {
+	// Currency 表里写的货币；没有写则为 null
+	Currency *string `json:"currency"`
+
+	// From 首日（含）
+	From openapi_types.Date `json:"from"`
+
+	// Notes 读的人该知道的，英文
+	Notes []string `json:"notes"`
+
+	// Rows 按日、模型升序
+	Rows []ReconcileRow `json:"rows"`
+
+	// Servers 哪些服务器；空为全部
+	Servers []string `json:"servers"`
+
+	// TimeZone 按哪个时区分日
+	TimeZone string `json:"time_zone"`
+
+	// To 末日（含）
+	To openapi_types.Date `json:"to"`
+
+	// Totals 两边的数与差
+	Totals ReconcileFigures `json:"totals"`
+
+	// Verdict 各行里最要看的
+	Verdict ReconcileReportVerdict `json:"verdict"`
+}
+
+// ReconcileReportVerdict 各行里最要看的
+type ReconcileReportVerdict string
+
+// ReconcileRow 一天一个上游模型
+type ReconcileRow struct {
+	// BySource 我们的按 token 从哪里来分开：差得有没有道理看的就是它
+	BySource struct {
+		// Counted 出自同一个来源的
+		Counted ReconcileSource `json:"counted"`
+
+		// Partial 出自同一个来源的
+		Partial ReconcileSource `json:"partial"`
+
+		// Reported 出自同一个来源的
+		Reported ReconcileSource `json:"reported"`
+
+		// Unknown 出自同一个来源的
+		Unknown ReconcileSource `json:"unknown"`
+	} `json:"by_source"`
+
+	// Day 哪一天
+	Day openapi_types.Date `json:"day"`
+
+	// Difference 供应商的减去我们的
+	Difference ReconcileValues `json:"difference"`
+
+	// Model 上游模型名；分不开的几个以「 + 」相连
+	Model string `json:"model"`
+
+	// Note 为什么，英文；可空
+	Note string `json:"note"`
+
+	// Ours 我们的
+	Ours struct {
+		// CachedTokens 输入里命中缓存的
+		CachedTokens int64 `json:"cached_tokens"`
+
+		// ClientRequests 客户端的请求
+		ClientRequests int64 `json:"client_requests"`
+
+		// CompletionTokens 输出
+		CompletionTokens int64 `json:"completion_tokens"`
+
+		// Cost 按我们的价格
+		Cost float32 `json:"cost"`
+
+		// FailedRequests 其中以错误告终的
+		FailedRequests int64 `json:"failed_requests"`
+
+		// PromptTokens 输入
+		PromptTokens int64 `json:"prompt_tokens"`
+
+		// Requests 上游调用，与供应商的次数比的是它
+		Requests int64 `json:"requests"`
+	} `json:"ours"`
+
+	// Percent 差占我们的百分之几，四位小数；我们的是零则为 null
+	Percent ReconcileValues `json:"percent"`
+
+	// Theirs 供应商的；这一天没有这个模型则为 null
+	Theirs *struct {
+		// CachedTokens 输入里命中缓存的
+		CachedTokens *float32 `json:"cached_tokens"`
+
+		// CompletionTokens 输出
+		CompletionTokens *float32 `json:"completion_tokens"`
+
+		// Cost 费用
+		Cost *float32 `json:"cost"`
+
+		// PromptTokens 输入
+		PromptTokens *float32 `json:"prompt_tokens"`
+
+		// Requests 次数
+		Requests *float32 `json:"requests"`
+	} `json:"theirs"`
+
+	// Verdict 判断
+	Verdict ReconcileRowVerdict `json:"verdict"`
+}
+
+// ReconcileRowVerdict 判断
+type ReconcileRowVerdict string
+
+// ReconcileSource 出自同一个来源的
+type ReconcileSource struct {
+	// CompletionTokens 输出
+	CompletionTokens int64 `json:"completion_tokens"`
+
+	// Cost 费用
+	Cost float32 `json:"cost"`
+
+	// FailedRequests 其中以错误告终的
+	FailedRequests int64 `json:"failed_requests"`
+
+	// PromptTokens 输入
+	PromptTokens int64 `json:"prompt_tokens"`
+
+	// Requests 上游调用
+	Requests int64 `json:"requests"`
+}
+
+// ReconcileValues 没有给的、没有比的是 null
+type ReconcileValues struct {
+	// CachedTokens 输入里命中缓存的
+	CachedTokens *float32 `json:"cached_tokens"`
+
+	// CompletionTokens 输出
+	CompletionTokens *float32 `json:"completion_tokens"`
+
+	// Cost 费用
+	Cost *float32 `json:"cost"`
+
+	// PromptTokens 输入
+	PromptTokens *float32 `json:"prompt_tokens"`
+
+	// Requests 次数
+	Requests *float32 `json:"requests"`
+}
 
 // Rejection 拒绝这一版的节点
 type Rejection struct {
@@ -2049,6 +2314,27 @@ type GetUsageParamsOrderBy string
 // GetUsageParamsFormat defines parameters for GetUsage.
 type GetUsageParamsFormat string
 
+// ReconcileUsageParams defines parameters for ReconcileUsage.
+type ReconcileUsageParams struct {
+	// Server 账单所属的服务器；可重复，缺省为全部
+	Server *[]string `form:"server,omitempty" json:"server,omitempty"`
+
+	// TimeZone IANA 时区名，账单按它分日；缺省 UTC
+	TimeZone *string `form:"time_zone,omitempty" json:"time_zone,omitempty"`
+
+	// From 首日（含）；缺省为表里最早的一天
+	From *openapi_types.Date `form:"from,omitempty" json:"from,omitempty"`
+
+	// To 末日（含）；缺省为表里最晚的一天
+	To *openapi_types.Date `form:"to,omitempty" json:"to,omitempty"`
+
+	// Map 「表里的模型名=我们的上游模型名」；可重复
+	Map *[]string `form:"map,omitempty" json:"map,omitempty"`
+
+	// Column 「栏=表头」，栏是 day model currency requests prompt_tokens completion_tokens cached_tokens cost 之一；可重复
+	Column *[]string `form:"column,omitempty" json:"column,omitempty"`
+}
+
 // CreateAppJSONRequestBody defines body for CreateApp for application/json ContentType.
 type CreateAppJSONRequestBody = App
 
@@ -2352,6 +2638,9 @@ type ServerInterface interface {
 	// GetUsage 用量统计
 	// (GET /usage)
 	GetUsage(ctx echo.Context, params GetUsageParams) error
+	// ReconcileUsage 拿供应商的账单对照用量
+	// (POST /usage/reconcile)
+	ReconcileUsage(ctx echo.Context, params ReconcileUsageParams) error
 }
 
 // ServerInterfaceWrapper converts echo contexts to parameters.
@@ -3462,6 +3751,59 @@ func (w *ServerInterfaceWrapper) GetUsage(ctx echo.Context) error {
 	return err
 }
 
+// ReconcileUsage converts echo context to params.
+func (w *ServerInterfaceWrapper) ReconcileUsage(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReconcileUsageParams
+	// ------------- Optional query parameter "server" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "server", ctx.QueryParams(), &params.Server, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter server: %s", err))
+	}
+
+	// ------------- Optional query parameter "time_zone" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "time_zone", ctx.QueryParams(), &params.TimeZone, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter time_zone: %s", err))
+	}
+
+	// ------------- Optional query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "from", ctx.QueryParams(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: "date"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter from: %s", err))
+	}
+
+	// ------------- Optional query parameter "to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "to", ctx.QueryParams(), &params.To, runtime.BindQueryParameterOptions{Type: "string", Format: "date"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter to: %s", err))
+	}
+
+	// ------------- Optional query parameter "map" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "map", ctx.QueryParams(), &params.Map, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter map: %s", err))
+	}
+
+	// ------------- Optional query parameter "column" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "column", ctx.QueryParams(), &params.Column, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter column: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ReconcileUsage(ctx, params)
+	return err
+}
+
 // This is a simple interface which specifies echo.Route addition functions which
 // are present on both echo.Echo and echo.Group, since we want to allow using
 // either of them for path registration
@@ -3543,6 +3885,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/usage", wrapper.GetUsage, options.OperationMiddlewares["getUsage"]...)
 	router.GET(options.BaseURL+"/settings", wrapper.GetSettings, options.OperationMiddlewares["getSettings"]...)
 	router.PUT(options.BaseURL+"/settings", wrapper.PutSettings, options.OperationMiddlewares["putSettings"]...)
+	router.POST(options.BaseURL+"/usage/reconcile", wrapper.ReconcileUsage, options.OperationMiddlewares["reconcileUsage"]...)
 	router.GET(options.BaseURL+"/requests", wrapper.ListRequests, options.OperationMiddlewares["listRequests"]...)
 	router.GET(options.BaseURL+"/requests/:id", wrapper.GetRequest, options.OperationMiddlewares["getRequest"]...)
 
