@@ -42,6 +42,7 @@ type spender struct {
 	served  []time.Time // 每个 200 答完的时刻
 	codes   map[string]int
 	refused [2]bool // 每个节点最近的回答是不是 insufficient_quota
+	usedUp  [2]bool // 而且不只是失去联系时它自己的那一份用完了
 	last    answer  // 最近一个 insufficient_quota
 }
 
@@ -67,10 +68,11 @@ func (s *spender) ask(i int) {
 	case a.status == http.StatusOK:
 		s.codes["ok"]++
 		s.served = append(s.served, time.Now())
-		s.refused[i] = false
+		s.refused[i], s.usedUp[i] = false, false
 	default:
 		s.codes[a.code()]++
 		s.refused[i] = a.code() == "insufficient_quota"
+		s.usedUp[i] = s.refused[i] && strings.Contains(a.body, "is used up; it starts again")
 		if s.refused[i] {
 			s.last = a
 		}
@@ -87,6 +89,13 @@ func (s *spender) bothRefuse() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.refused[0] && s.refused[1]
+}
+
+// exhausted 说两个节点都知道预算用完了。
+func (s *spender) exhausted() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.usedUp[0] && s.usedUp[1]
 }
 
 // drive 以每个节点每 every 一个的速率发，直到 until 成立；到点还没成立就失败。
@@ -182,7 +191,7 @@ func TestBudget_HoldsAcrossTheFleetAndThroughKills(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, s := range spenders {
-		wg.Go(func() { s.drive(50*time.Millisecond, 2*time.Minute, "both nodes refuse", s.bothRefuse) })
+		wg.Go(func() { s.drive(50*time.Millisecond, 2*time.Minute, "both nodes refuse", s.exhausted) })
 	}
 	wg.Wait()
 
@@ -275,12 +284,7 @@ func TestBudget_AwayFromTheControlPlaneTheFleetStaysWithinIt(t *testing.T) {
 	if err := r.Controlplane.Start(ctx); err != nil {
 		t.Fatal(err)
 	}
-	usedUp := func() bool { // 不再只是自己的那一份用完了
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		return strings.Contains(s.last.body, "is used up; it starts again")
-	}
-	s.drive(100*time.Millisecond, 2*time.Minute, "the rest is spent", func() bool { return s.bothRefuse() && usedUp() && s.status().State == "exhausted" })
+	s.drive(100*time.Millisecond, 2*time.Minute, "the rest is spent", func() bool { return s.exhausted() && s.status().State == "exhausted" })
 	b := s.settled()
 	over, bound := b.SpentTokens-limit, int64(2+s.busiest(3*time.Second))*tokensEach
 	t.Logf("figures: budget limit=%d spent=%d overshoot=%d bound=%d after=outage", limit, b.SpentTokens, over, bound)
