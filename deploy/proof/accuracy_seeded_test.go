@@ -17,30 +17,33 @@ func TestAccuracy_CatchesSeededBugs(t *testing.T) {
 	if err := stack.BuildSeeded(filepath.Join("..", ".."), bin, seeded); err != nil {
 		t.Fatal(err)
 	}
-	for bug, caught := range map[string]func(*audit) int{
-		"":              func(a *audit) int { return 0 },
-		"open_skipped":  func(a *audit) int { return a.lost },    // 第一个上游字节之前没有写下：杀在途的就没有了
-		"close_skipped": func(a *audit) int { return a.strange }, // 最后一个字节之前没有写下：做完的成了被杀的
+	for _, c := range []struct {
+		bug    string
+		caught func(*audit) int
+	}{
+		{"", func(*audit) int { return 0 }},
+		{"open_late", func(a *audit) int { return a.lost }},        // 送出之后才写下：杀在途的就没有了
+		{"close_skipped", func(a *audit) int { return a.strange }}, // 最后一个字节之前没有写下：做完的成了被杀的
 	} {
-		t.Run("bug "+bug, func(t *testing.T) {
-			f := newFleet(t, shape{nodes: 1, outside: true, bin: seeded, nodeEnv: []string{"VEGA_SEEDED_BUG=" + bug},
+		t.Run("bug "+c.bug, func(t *testing.T) {
+			f := newFleet(t, shape{nodes: 1, outside: true, bin: seeded, nodeEnv: []string{"VEGA_SEEDED_BUG=" + c.bug},
 				upstream: upstreamtest.Config{Script: scripted}}, func(f *fleet) doc { return f.mixture() })
 			m := f.mixer()
 			m.closed(16, rand.Uint64())
 			k := &killer{f: f}
-			for range 3 {
-				pause(t.Context(), 700*time.Millisecond)
+			for range 5 {
+				pause(t.Context(), 500*time.Millisecond)
 				f.Dataplanes[0].Kill()
 				k.revive(t.Context())
 			}
 			seen := m.finish()
 			f.drained(t.Context())
 			a := f.audit(t.Context(), seen)
-			figures("accuracy_seeded bug=%q requests=%d wrong=%d caught_by_the_rule_it_breaks=%d", bug, a.requests, a.bad(), caught(a))
-			if bug == "" {
+			figures("accuracy_seeded bug=%q requests=%d wrong=%d caught_by_the_rule_it_breaks=%d", c.bug, a.requests, a.bad(), c.caught(a))
+			if c.bug == "" {
 				a.judge(t)
-			} else if caught(a) == 0 {
-				t.Errorf("%s goes unnoticed: %s", bug, a)
+			} else if c.caught(a) == 0 {
+				t.Errorf("%s goes unnoticed: %s", c.bug, a)
 			}
 		})
 	}

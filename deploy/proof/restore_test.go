@@ -82,11 +82,11 @@ func TestRestore_CountsWhatIsBeyondRetention(t *testing.T) {
 	}
 	oldest := f.oldestSegment()
 	for f.oldestSegment() == oldest {
-		seen = append(seen, blast(1000)...)
+		seen = append(seen, blast(3000)...)
 		if len(seen) > 200_000 {
 			t.Fatal("nothing was dropped")
 		}
-		pause(t.Context(), 2*time.Second)
+		pause(t.Context(), 1500*time.Millisecond) // 留备用的一秒，与每秒一次的清理
 	}
 	f.drained(t.Context())
 	f.pg.Crash()
