@@ -44,6 +44,7 @@ func newBench(t *testing.T, store adminapi.Store, tune ...func(*adminapi.Config,
 	b := &bench{t: t, store: store, fleet: &fleet{}, usage: &figures{}, board: &board{}, logs: logs, spec: loadSpec(t)}
 	cfg := adminapi.Config{Token: token}
 	deps := adminapi.Deps{Store: store, Fleet: b.fleet, Usage: b.usage, Queues: b.board, Mint: catalog.Mint{MAC: mac}, Log: zap.New(core)}
+	deps.Settings = newSettings()
 	for _, f := range tune {
 		f(&cfg, &deps)
 	}

@@ -118,7 +118,13 @@ func (a *App) assemble(ctx context.Context, cfg Config, version string) error {
 	reloader := push.NewReloader(push.ReloaderConfig{}, push.ReloaderDeps{Source: source{db.store}, Hub: hub, Listen: db.store.Listen, Metrics: pushMetrics, Log: a.log})
 	fleet := push.NewFleet(push.FleetConfig{Replica: replicaName(cfg, a.GRPCAddr())}, push.FleetDeps{Store: db.store, Hub: hub, Metrics: pushMetrics, Log: a.log})
 	watch := push.NewService(push.ServiceConfig{}, push.ServiceDeps{Hub: hub, Fleet: fleet, Refresher: reloader, Metrics: pushMetrics, Log: a.log})
-	ingest := usage.New(usage.Config{}, usage.Deps{Store: db.store, Metrics: usage.NewMetrics(registry), Log: a.log})
+	usageMetrics := usage.NewMetrics(registry)
+	ingest := usage.New(usage.Config{}, usage.Deps{Store: db.store, Metrics: usageMetrics, Log: a.log})
+	keeper := usage.NewKeeper(usage.KeeperConfig{}, usage.KeeperDeps{Store: db.store, Log: a.log})
+	if err := keeper.Prepare(ctx); err != nil {
+		return err
+	}
+	roller := usage.NewRoller(usage.RollerConfig{}, usage.RollerDeps{Store: db.store, Metrics: usageMetrics, Log: a.log})
 	peers, err := peerCredentials(cfg)
 	if err != nil {
 		return err
@@ -142,14 +148,14 @@ func (a *App) assemble(ctx context.Context, cfg Config, version string) error {
 		return fmt.Errorf("load console: %w", err)
 	}
 	api, err := adminapi.New(adminapi.Config{Token: creds.adminToken}, adminapi.Deps{
-		Store: db.store, Fleet: fleet, Usage: usage.NewReader(db.store, nil), Queues: grantor, Mint: db.store.Mint(), Log: a.log, Metrics: registry, Console: page})
+		Store: db.store, Fleet: fleet, Usage: usage.NewReader(db.store, nil), Queues: grantor, Settings: db.store, Mint: db.store.Mint(), Log: a.log, Metrics: registry, Console: page})
 	if err != nil {
 		return fmt.Errorf("make admin API: %w", err)
 	}
 	httpServer := newServer(otelhttp.NewHandler(api, "admin", otelhttp.WithTracerProvider(tracers)), a.log)
 
 	a.ready.Store(&readiness{db.store, hub})
-	a.parts = []func(context.Context) error{reloader.Run, fleet.Run, ingest.Run, grantor.Run, db.watch,
+	a.parts = []func(context.Context) error{reloader.Run, fleet.Run, ingest.Run, roller.Run, keeper.Run, grantor.Run, db.watch,
 		func(ctx context.Context) error { return runGRPC(ctx, grpcServer, a.listeners.grpc) },
 		func(ctx context.Context) error { return runHTTP(ctx, httpServer, a.listeners.http) },
 	}

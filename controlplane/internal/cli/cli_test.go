@@ -75,7 +75,7 @@ func newShell(t *testing.T) *shell {
 	}
 	s := &shell{t: t, fleet: &fleet{}, dir: t.TempDir()}
 	h, err := adminapi.New(adminapi.Config{Token: token}, adminapi.Deps{
-		Store: store, Fleet: s.fleet, Usage: noUsage{}, Queues: noQueues{}, Mint: store.Mint(), Log: zap.NewNop()})
+		Store: store, Fleet: s.fleet, Usage: noUsage{}, Queues: noQueues{}, Settings: store, Mint: store.Mint(), Log: zap.NewNop()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/vega-gateway/vega/proto/vegaerr"
 )
 
-// IngestUsage 在一个事务里锁游标、算出要加的、推进游标、加上；返回这一批的下场。
+// IngestUsage 在一个事务里锁游标、算出要加的、推进游标、追加增量；返回这一批的下场。
 // 数据库不可达为 vegaerr.Unavailable，那时什么也没有计入，或者计入了而游标知道。
 func (s *Store) IngestUsage(ctx context.Context, b usage.Batch) (usage.Verdict, error) {
 	var step usage.Step
@@ -27,7 +27,7 @@ func (s *Store) IngestUsage(ctx context.Context, b usage.Batch) (usage.Verdict, 
 		if step.Verdict.Kind != usage.Applied {
 			return nil
 		}
-		return apply(ctx, q, b, step)
+		return apply(ctx, tx, q, b, step)
 	})
 	if err != nil {
 		return usage.Verdict{}, vegaerr.Wrap(err, vegaerr.Unavailable, "", "usage cannot be stored now")
@@ -60,8 +60,8 @@ func lockCursor(ctx context.Context, q *sqlcgen.Queries, nodeID string, epoch ui
 	return c, nil
 }
 
-// apply 先写只有自己会碰的游标与洞，最后写人人都碰的总数：热行的锁只握到紧接着的提交。
-func apply(ctx context.Context, q *sqlcgen.Queries, b usage.Batch, step usage.Step) error {
+// apply 只追加与改自己那一行游标：各节点互不相等，也就不会互锁。
+func apply(ctx context.Context, tx pgx.Tx, q *sqlcgen.Queries, b usage.Batch, step usage.Step) error {
 	if err := advance(ctx, q, b, step.Cursor); err != nil {
 		return err
 	}
@@ -70,17 +70,13 @@ func apply(ctx context.Context, q *sqlcgen.Queries, b usage.Batch, step usage.St
 			return fmt.Errorf("add usage gap: %w", err)
 		}
 	}
-	if len(step.Refused) > 0 {
-		if err := q.AddUsageRefusals(ctx, refusalParams(step.Refused)); err != nil {
-			return fmt.Errorf("add refusals: %w", err)
-		}
+	if len(step.Deltas) == 0 {
+		return nil
 	}
-	if len(step.Minutes) > 0 {
-		if err := q.AddUsageMinutes(ctx, minuteParams(step.Minutes)); err != nil {
-			return fmt.Errorf("add usage minutes: %w", err)
-		}
+	if _, err := tx.CopyFrom(ctx, pgx.Identifier{"usage_delta"}, deltaColumns(), deltaSource(step.Deltas)); err != nil {
+		return fmt.Errorf("append usage deltas: %w", err)
 	}
-	return nil
+	return storeRequests(ctx, tx, b, step)
 }
 
 func advance(ctx context.Context, q *sqlcgen.Queries, b usage.Batch, c usage.Cursor) error {
@@ -113,7 +109,7 @@ func (s *Store) UsageHighWater(ctx context.Context, nodeID string, epoch uint64)
 	return uint64(hwm), nil
 }
 
-// UsageConservation 是各表之和减去各游标的累计；必须是零值。
+// UsageConservation 是各级、还没有并入的增量、已清退的与洞之和减去各游标的累计；必须是零值。
 func (s *Store) UsageConservation(ctx context.Context) (usage.Totals, error) {
 	r, err := s.q.UsageConservation(ctx)
 	if err != nil {

@@ -1,56 +1,45 @@
 package postgres
 
 import (
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
 	"github.com/vega-gateway/vega/controlplane/internal/postgres/sqlcgen"
 	"github.com/vega-gateway/vega/controlplane/internal/usage"
 )
 
-func minuteParams(rows []usage.MinuteRow) sqlcgen.AddUsageMinutesParams {
-	var p sqlcgen.AddUsageMinutesParams
-	for _, r := range rows {
-		p.Minutes = append(p.Minutes, r.Minute)
-		p.Servers = append(p.Servers, r.Server)
-		p.Apps = append(p.Apps, r.App)
-		p.Models = append(p.Models, r.Model)
-		p.ServedModels = append(p.ServedModels, r.ServedModel)
-		p.Sources = append(p.Sources, int16(r.Source))
-		appendFigures(&p, r.Figures)
-	}
-	return p
+// usageKeyColumns 之后是 sumColumns；usage_delta 的头一栏叫 minute，各级的叫 bucket。
+var usageKeyColumns = []string{"server", "app", "model", "served_model", "source", "code"}
+
+// sumColumns 是各表共有的数字与直方图，次序与 usage.Sum 一致。
+func sumColumns() []string {
+	counters, histograms := usage.CounterColumns(), usage.HistogramColumns()
+	return append(counters[:], histograms[:]...)
 }
 
-func appendFigures(p *sqlcgen.AddUsageMinutesParams, f usage.Figures) {
-	p.Requests = append(p.Requests, f.Requests)
-	p.Attempts = append(p.Attempts, f.Attempts)
-	p.ErrorsClient = append(p.ErrorsClient, f.ErrorsClient)
-	p.ErrorsUpstream = append(p.ErrorsUpstream, f.ErrorsUpstream)
-	p.ErrorsGateway = append(p.ErrorsGateway, f.ErrorsGateway)
-	p.ErrorsLimit = append(p.ErrorsLimit, f.ErrorsLimit)
-	p.Aborted = append(p.Aborted, f.Aborted)
-	p.AttemptErrors = append(p.AttemptErrors, f.AttemptErrors)
-	p.AttemptsWithUsage = append(p.AttemptsWithUsage, f.AttemptsWithUsage)
-	p.PromptTokens = append(p.PromptTokens, f.PromptTokens)
-	p.CompletionTokens = append(p.CompletionTokens, f.CompletionTokens)
-	p.CachedTokens = append(p.CachedTokens, f.CachedTokens)
-	p.ReasoningTokens = append(p.ReasoningTokens, f.ReasoningTokens)
-	p.CostNano = append(p.CostNano, f.CostNano)
-	p.QueueUs = append(p.QueueUs, f.QueueUS)
-	p.FirstByteUs = append(p.FirstByteUs, f.FirstByteUS)
-	p.FirstByteCount = append(p.FirstByteCount, f.FirstByteCount)
-	p.DurationUs = append(p.DurationUs, f.DurationUS)
-	p.UpstreamUs = append(p.UpstreamUs, f.UpstreamUS)
+func deltaColumns() []string {
+	return append(append([]string{"minute"}, usageKeyColumns...), sumColumns()...)
 }
 
-func refusalParams(rows []usage.RefusedRow) sqlcgen.AddUsageRefusalsParams {
-	var p sqlcgen.AddUsageRefusalsParams
-	for _, r := range rows {
-		p.Minutes = append(p.Minutes, r.Minute)
-		p.Apps = append(p.Apps, r.App)
-		p.Models = append(p.Models, r.Model)
-		p.Codes = append(p.Codes, r.Code)
-		p.Counts = append(p.Counts, r.Count)
-	}
-	return p
+// deltaSource 让 COPY 逐行取用；直方图编在同一块缓冲里。
+func deltaSource(rows []usage.Entry) pgx.CopyFromSource {
+	buffer := make([]byte, 0, 256) // 空的直方图是空的，不是 NULL
+	values := make([]any, 0, 7+int(usage.NumCounters)+usage.NumHistograms)
+	return pgx.CopyFromSlice(len(rows), func(i int) ([]any, error) {
+		r := rows[i]
+		values = append(values[:0], r.Bucket, r.Server, r.App, r.Model, r.ServedModel, int16(r.Source), r.Code)
+		for _, n := range r.Counts {
+			values = append(values, n)
+		}
+		buffer = buffer[:0]
+		for h := range r.Histograms {
+			from := len(buffer)
+			buffer = r.Histograms[h].Append(buffer)
+			values = append(values, buffer[from:len(buffer):len(buffer)])
+		}
+		return values, nil
+	})
 }
 
 func gapParams(b usage.Batch, g usage.GapRow) sqlcgen.AddUsageGapParams {
@@ -62,3 +51,5 @@ func gapParams(b usage.Batch, g usage.GapRow) sqlcgen.AddUsageGapParams {
 		CostNano: g.Totals.CostNano, Lost: g.Totals.Lost,
 	}
 }
+
+func columnList(columns []string) string { return strings.Join(columns, ", ") }

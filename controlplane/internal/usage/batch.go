@@ -15,6 +15,8 @@ type Batch struct {
 	// Cumulative 是节点自报的、到 Last 为止的累计；没有则为 nil。
 	Cumulative *Totals
 	Clock      Clock
+	// Volatile 说节点的这个 epoch 不在磁盘上：其中每个请求都算 unjournalled。
+	Volatile bool
 }
 
 // Cursor 是一个节点的一个 epoch 走到了哪里；零值是还没有。

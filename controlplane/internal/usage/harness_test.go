@@ -2,9 +2,11 @@ package usage_test
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -99,7 +101,7 @@ func (c *client) call(req *usagev1.ReportRequest) (*usagev1.ReportResponse, erro
 func (c *client) hello() uint64 {
 	c.t.Helper()
 	resp, err := c.call(&usagev1.ReportRequest{Message: &usagev1.ReportRequest_Hello{Hello: &usagev1.Hello{
-		NodeId: c.node, Epoch: c.epoch, FirstSeq: 1, SentUnixMs: time.Now().UnixMilli()}}})
+		NodeId: c.node, Epoch: c.epoch, FirstSeq: 1, Durable: true, SentUnixMs: time.Now().UnixMilli()}}})
 	if err != nil || resp.GetAck() == nil {
 		c.t.Fatalf("hello: %v %v", resp, err)
 	}
@@ -171,16 +173,21 @@ func sum(records []*usagev1.Record) *usagev1.Totals {
 	return t
 }
 
-type group struct{ server, app, model string }
+type group struct{ server, app, model, code string }
 
-// expect 按 server、app、model 逐条相加，与查询的分组一样。
-func expect(journals ...[]*usagev1.Record) map[group]usage.Figures {
-	out := map[group]usage.Figures{}
-	add := func(g group, f usage.Figures) { out[g] = out[g].Plus(f) }
+// expect 按 server、app、model、拒绝的错误码逐条相加，独立于入库所用的代码。
+func expect(journals ...[]*usagev1.Record) map[group]map[string]int64 {
+	out := map[group]map[string]int64{}
+	add := func(g group, column string, n int64) {
+		if out[g] == nil {
+			out[g] = map[string]int64{}
+		}
+		out[g][column] += n
+	}
 	for _, j := range journals {
 		for _, r := range j {
 			if f := r.GetRefusals(); f != nil {
-				add(group{"", f.GetApp(), f.GetModel()}, usage.Figures{Refused: f.GetCount()})
+				add(group{"", f.GetApp(), f.GetModel(), f.GetCode()}, "refused", f.GetCount())
 				continue
 			}
 			q := r.GetRequest()
@@ -188,48 +195,111 @@ func expect(journals ...[]*usagev1.Record) map[group]usage.Figures {
 			for _, a := range q.GetAttempts() {
 				g.server = a.GetServer()
 				u := a.GetUsage()
-				add(g, usage.Figures{Attempts: 1, CostNano: a.GetCostNano(), AttemptsWithUsage: 1, UpstreamUS: a.GetDurationUs(),
-					PromptTokens: u.GetPromptTokens(), CompletionTokens: u.GetCompletionTokens(),
-					CachedTokens: u.GetCachedTokens(), ReasoningTokens: u.GetReasoningTokens()})
+				add(g, "attempts", 1)
+				add(g, "attempts_with_usage", 1)
+				add(g, "cost_nano", a.GetCostNano())
+				add(g, "upstream_us", a.GetDurationUs())
+				add(g, "prompt_tokens", u.GetPromptTokens())
+				add(g, "completion_tokens", u.GetCompletionTokens())
+				add(g, "cached_tokens", u.GetCachedTokens())
+				add(g, "reasoning_tokens", u.GetReasoningTokens())
 			}
-			last := usage.Figures{Requests: 1, QueueUS: q.GetQueueUs(), DurationUS: (q.GetEndedUnixMs() - q.GetStartedUnixMs()) * 1000}
-			switch q.GetOutcome() {
-			case usagev1.Outcome_OUTCOME_CLIENT_ERROR:
-				last.Errors, last.ErrorsClient = 1, 1
-			case usagev1.Outcome_OUTCOME_UPSTREAM_ERROR:
-				last.Errors, last.ErrorsUpstream = 1, 1
-			case usagev1.Outcome_OUTCOME_GATEWAY_ERROR:
-				last.Errors, last.ErrorsGateway = 1, 1
-			case usagev1.Outcome_OUTCOME_LIMITED:
-				last.Errors, last.ErrorsLimit = 1, 1
-			case usagev1.Outcome_OUTCOME_ABORTED:
-				last.Aborted = 1
+			add(g, "requests", 1)
+			add(g, "queue_us", q.GetQueueUs())
+			add(g, "duration_us", (q.GetEndedUnixMs()-q.GetStartedUnixMs())*1000)
+			if column := map[usagev1.Outcome]string{
+				usagev1.Outcome_OUTCOME_CLIENT_ERROR: "errors_client", usagev1.Outcome_OUTCOME_UPSTREAM_ERROR: "errors_upstream",
+				usagev1.Outcome_OUTCOME_GATEWAY_ERROR: "errors_gateway", usagev1.Outcome_OUTCOME_LIMITED: "errors_limit",
+				usagev1.Outcome_OUTCOME_ABORTED: "aborted"}[q.GetOutcome()]; column != "" {
+				add(g, column, 1)
 			}
-			add(g, last)
 		}
 	}
 	return out
 }
 
-// verify 断言表里恰好是这些记录，且守恒。
-func verify(t testing.TB, store *postgres.Store, journals ...[]*usagev1.Record) {
+// settle 并到一行增量也不剩。
+func settle(t testing.TB, store *postgres.Store) {
 	t.Helper()
-	res, err := usage.NewReader(store, nil).Query(context.Background(), usage.Query{
-		GroupBy: []usage.Dimension{usage.ByServer, usage.ByApp, usage.ByModel}})
+	for {
+		r, err := store.RollUsage(context.Background(), 20_000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !r.Busy && r.Deltas == 0 {
+			return
+		}
+	}
+}
+
+// connect 直接看表。
+func connect(t testing.TB, url string) *sql.DB {
+	t.Helper()
+	db, err := sql.Open("pgx", url) // 驱动由 postgres 包登记
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := expect(journals...)
-	for _, r := range res.Rows {
-		g := group{r.Server, r.App, r.Model}
-		if r.Figures != want[g] {
-			t.Fatalf("%v:\n got %+v\nwant %+v", g, r.Figures, want[g])
+	db.SetMaxOpenConns(1) // 临时表只在一条连接上看得见
+	t.Cleanup(func() { _ = db.Close() })
+	return db
+}
+
+// stored 读出一级里每组不为零的各栏。
+func stored(t testing.TB, conn *sql.DB, table string) map[group]map[string]int64 {
+	t.Helper()
+	columns := usage.CounterColumns()
+	rows, err := conn.QueryContext(context.Background(), "SELECT server, app, model, code, sum("+strings.Join(columns[:], ")::bigint, sum(")+")::bigint FROM "+table+" GROUP BY 1, 2, 3, 4")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	out := map[group]map[string]int64{}
+	for rows.Next() {
+		var g group
+		var n [usage.NumCounters]int64
+		into := []any{&g.server, &g.app, &g.model, &g.code}
+		for i := range n {
+			into = append(into, &n[i])
 		}
-		delete(want, g)
+		if err := rows.Scan(into...); err != nil {
+			t.Fatal(err)
+		}
+		out[g] = map[string]int64{}
+		for i, c := range columns {
+			out[g][c] = n[i]
+		}
 	}
-	if len(want) > 0 {
-		t.Fatalf("%d groups are missing: %v", len(want), want)
+	if rows.Err() != nil {
+		t.Fatal(rows.Err())
 	}
+	return out
+}
+
+// verify 断言每一级里都恰好是这些记录，且守恒。
+func verify(t testing.TB, store *postgres.Store, url string, journals ...[]*usagev1.Record) {
+	t.Helper()
+	conserved(t, store)
+	settle(t, store)
+	conserved(t, store)
+	conn := connect(t, url)
+	want := expect(journals...)
+	for _, table := range []string{"usage_minute", "usage_hour", "usage_day"} {
+		got := stored(t, conn, table)
+		if len(got) != len(want) {
+			t.Fatalf("%s: %d groups, want %d", table, len(got), len(want))
+		}
+		for g, columns := range got {
+			for c, n := range columns {
+				if n != want[g][c] {
+					t.Fatalf("%s %v: %s is %d, want %d", table, g, c, n, want[g][c])
+				}
+			}
+		}
+	}
+}
+
+func conserved(t testing.TB, store *postgres.Store) {
+	t.Helper()
 	diff, err := store.UsageConservation(context.Background())
 	if err != nil || diff != (usage.Totals{}) {
 		t.Fatalf("not conserved: %+v %v", diff, err)

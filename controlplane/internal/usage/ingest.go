@@ -19,8 +19,10 @@ type Store interface {
 	IngestUsage(ctx context.Context, b Batch) (Verdict, error)
 	// UsageHighWater 是已计入的最大序号，没有则为 0。
 	UsageHighWater(ctx context.Context, nodeID string, epoch uint64) (uint64, error)
-	// UsageConservation 是各表之和减去各游标的累计；必须是零值。
+	// UsageConservation 是天的合计、增量、已清退的与洞之和减去各游标的累计；必须是零值。
 	UsageConservation(ctx context.Context) (Totals, error)
+	// SampleUsage 给出随机一小时与一天在各级的和。
+	SampleUsage(ctx context.Context) (Sample, error)
 }
 
 // Config 的零值可用。
@@ -29,8 +31,10 @@ type Config struct {
 	HelloTimeout time.Duration
 	// CommitTimeout 是一批入库的上限；0 为 20 秒。
 	CommitTimeout time.Duration
-	// CheckEvery 是多久核对一次守恒；0 为 5 分钟。它扫过整张分钟表。
+	// CheckEvery 是多久核对一次守恒；0 为 15 秒。
 	CheckEvery time.Duration
+	// CompareEvery 是多久随机取一小时与一天比一次各级；0 为 1 分钟。
+	CompareEvery time.Duration
 }
 
 // Deps 都必须给。
@@ -59,7 +63,10 @@ func New(cfg Config, deps Deps) *Service {
 		cfg.CommitTimeout = 20 * time.Second
 	}
 	if cfg.CheckEvery == 0 {
-		cfg.CheckEvery = 5 * time.Minute
+		cfg.CheckEvery = 15 * time.Second
+	}
+	if cfg.CompareEvery == 0 {
+		cfg.CompareEvery = time.Minute
 	}
 	if deps.Now == nil {
 		deps.Now = time.Now
@@ -73,7 +80,9 @@ type reportStream = grpc.BidiStreamingServer[usagev1.ReportRequest, usagev1.Repo
 type reporter struct {
 	hello  *usagev1.Hello
 	warned bool
-	log    *zap.Logger
+	// forgotten 是节点见过的最大确认：游标退到它之前时，此后计入的、不超过它的记录都是补回来的。
+	forgotten uint64
+	log       *zap.Logger
 }
 
 // Report 服务一条流，逐批答复，直到节点离开、批次不合规矩、入库失败或本副本要停。
@@ -137,6 +146,7 @@ func (s *Service) greet(ctx context.Context, r *reporter, h *usagev1.Hello) (*us
 	}
 	r.hello, r.log = h, s.deps.Log.With(zap.String("node", h.GetNodeId()))
 	s.noteClock(r, NewClock(s.deps.Now(), h.GetSentUnixMs()))
+	r.forgotten = h.GetAckedSeq()
 	if h.GetAckedSeq() > hwm {
 		s.deps.Metrics.regressions.Inc()
 		r.log.Error("the database knows less usage than it once acknowledged; asking the node to send it again",
@@ -157,7 +167,7 @@ func (s *Service) ingest(ctx context.Context, r *reporter, b *usagev1.Batch) (*u
 	}
 	batch := Batch{
 		NodeID: b.GetNodeId(), Epoch: b.GetEpoch(), First: b.GetFirstSeq(), Last: b.GetLastSeq(),
-		Records: b.GetRecords(), Clock: NewClock(s.deps.Now(), b.GetSentUnixMs()),
+		Records: b.GetRecords(), Clock: NewClock(s.deps.Now(), b.GetSentUnixMs()), Volatile: !r.hello.GetDurable(),
 	}
 	if c := b.GetCumulative(); c != nil {
 		t := totalsOf(c)
@@ -180,6 +190,9 @@ func (s *Service) ingest(ctx context.Context, r *reporter, b *usagev1.Batch) (*u
 
 func (s *Service) note(r *reporter, v Verdict) {
 	s.deps.Metrics.count(v)
+	if before := v.HighWater - uint64(v.Records); v.Kind == Applied && before < r.forgotten {
+		s.deps.Metrics.healed.Add(float64(min(v.HighWater, r.forgotten) - before))
+	}
 	if v.Lost > 0 {
 		r.log.Error("usage records were lost on the node", zap.Int64("lost", v.Lost), zap.Uint64("high_water", v.HighWater))
 	}

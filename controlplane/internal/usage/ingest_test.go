@@ -13,13 +13,15 @@ import (
 	"google.golang.org/protobuf/proto"
 	"pgregory.net/rapid"
 
+	"github.com/vega-gateway/vega/controlplane/internal/postgres"
 	"github.com/vega-gateway/vega/controlplane/internal/postgres/pgtest"
 	"github.com/vega-gateway/vega/controlplane/internal/usage"
 	usagev1 "github.com/vega-gateway/vega/proto/gen/go/vega/usage/v1"
 )
 
 func TestReport_DuplicatedReorderedOverlappingTruncatedBatchesCountOnce(t *testing.T) {
-	store := openStore(t, pgtest.New(t, migrate))
+	url := pgtest.New(t, migrate)
+	store := openStore(t, url)
 	a, b := startReplica(t, store, usage.Config{}), startReplica(t, store, usage.Config{})
 	var all [][]*usagev1.Record
 	run := 0
@@ -53,7 +55,7 @@ func TestReport_DuplicatedReorderedOverlappingTruncatedBatchesCountOnce(t *testi
 		c.report(journal, 0, len(journal))
 		all = append(all, journal)
 	})
-	verify(t, store, all...)
+	verify(t, store, url, all...)
 	for _, r := range []*replica{a, b} {
 		if n := counter(t, r.reg, "vega_usage_cumulative_mismatches_total", ""); n != 0 {
 			t.Errorf("%v false alarms", n)
@@ -63,7 +65,8 @@ func TestReport_DuplicatedReorderedOverlappingTruncatedBatchesCountOnce(t *testi
 }
 
 func TestReport_FiftyNodesAtOnceDoNotDeadlock(t *testing.T) {
-	store := openStore(t, pgtest.New(t, migrate))
+	url := pgtest.New(t, migrate)
+	store := openStore(t, url)
 	r := startReplica(t, store, usage.Config{})
 	journals := make([][]*usagev1.Record, 50)
 	var wg sync.WaitGroup
@@ -82,12 +85,12 @@ func TestReport_FiftyNodesAtOnceDoNotDeadlock(t *testing.T) {
 	}
 	wg.Wait()
 	t.Logf("50 nodes, 500 batches, 10000 records in %v", time.Since(began))
-	verify(t, store, journals...)
+	verify(t, store, url, journals...)
 }
 
 func TestReport_TwoReplicasTakingTheSameBatchesCountThemOnce(t *testing.T) {
 	url := pgtest.New(t, migrate)
-	stores := []usage.Store{openStore(t, url), openStore(t, url)}
+	stores := []*postgres.Store{openStore(t, url), openStore(t, url)}
 	journal := makeJournal(rand.New(rand.NewPCG(3, 3)), 400)
 	var wg sync.WaitGroup
 	var applied float64
@@ -117,11 +120,12 @@ func TestReport_TwoReplicasTakingTheSameBatchesCountThemOnce(t *testing.T) {
 	if applied != 400 {
 		t.Errorf("%v records were counted", applied)
 	}
-	verify(t, openStore(t, url), journal)
+	verify(t, stores[0], url, journal)
 }
 
 func TestReport_MismatchIsStoredAndTheDataKept(t *testing.T) {
-	store := openStore(t, pgtest.New(t, migrate))
+	url := pgtest.New(t, migrate)
+	store := openStore(t, url)
 	r := startReplica(t, store, usage.Config{})
 	journal := makeJournal(rand.New(rand.NewPCG(4, 4)), 20)
 	c := open(t, r, "n", 1)
@@ -136,11 +140,12 @@ func TestReport_MismatchIsStoredAndTheDataKept(t *testing.T) {
 	if n := counter(t, r.reg, "vega_usage_cumulative_mismatches_total", ""); n != 1 {
 		t.Errorf("%v alarms", n)
 	}
-	verify(t, store, journal)
+	verify(t, store, url, journal)
 }
 
 func TestReport_GapLetsTheCursorPassAndIsConserved(t *testing.T) {
-	store := openStore(t, pgtest.New(t, migrate))
+	url := pgtest.New(t, migrate)
+	store := openStore(t, url)
 	r := startReplica(t, store, usage.Config{})
 	c := open(t, r, "n", 1)
 	c.hello()
@@ -163,11 +168,12 @@ func TestReport_GapLetsTheCursorPassAndIsConserved(t *testing.T) {
 	if n := counter(t, r.reg, "vega_usage_lost_records_total", ""); n != 990 {
 		t.Errorf("%v records lost", n)
 	}
-	verify(t, store, journal)
+	verify(t, store, url, journal)
 }
 
 func TestReport_ProtocolBreachesEndTheStreamAndCountNothing(t *testing.T) {
-	store := openStore(t, pgtest.New(t, migrate))
+	url := pgtest.New(t, migrate)
+	store := openStore(t, url)
 	r := startReplica(t, store, usage.Config{HelloTimeout: 200 * time.Millisecond})
 	journal := makeJournal(rand.New(rand.NewPCG(6, 6)), 3)
 	batch := func(node string, epoch, first, last uint64) *usagev1.ReportRequest {
@@ -200,28 +206,51 @@ func TestReport_ProtocolBreachesEndTheStreamAndCountNothing(t *testing.T) {
 	if _, err := open(t, r, "n", 1).stream.Recv(); status.Code(err) != codes.DeadlineExceeded {
 		t.Errorf("silent: %v", err)
 	}
-	verify(t, store)
+	verify(t, store, url)
 }
 
 func TestReport_DatabaseWentBackIsSeenAndHealedByResending(t *testing.T) {
-	store := openStore(t, pgtest.New(t, migrate))
+	url := pgtest.New(t, migrate)
+	store := openStore(t, url)
 	r := startReplica(t, store, usage.Config{})
 	journal := makeJournal(rand.New(rand.NewPCG(7, 7)), 30)
 	c := open(t, r, "n", 1)
 	resp, err := c.call(&usagev1.ReportRequest{Message: &usagev1.ReportRequest_Hello{Hello: &usagev1.Hello{
-		NodeId: "n", Epoch: 1, FirstSeq: 1, LastSeq: 30, AckedSeq: 30}}})
+		NodeId: "n", Epoch: 1, FirstSeq: 1, LastSeq: 30, AckedSeq: 25, Durable: true}}})
 	if err != nil || resp.GetAck().GetHighWater() != 0 {
 		t.Fatalf("%v %v", resp, err)
 	}
 	if n := counter(t, r.reg, "vega_usage_cursor_regressions_total", ""); n != 1 {
 		t.Errorf("%v regressions", n)
 	}
-	c.report(journal, 0, 30)
-	verify(t, store, journal)
+	c.report(journal, 0, 10)
+	c.report(journal, 10, 30)
+	if n := counter(t, r.reg, "vega_usage_healed_records_total", ""); n != 25 {
+		t.Errorf("%v records healed", n)
+	}
+	verify(t, store, url, journal)
+}
+
+func TestReport_RecordsOfAVolatileEpochAreUnjournalled(t *testing.T) {
+	url := pgtest.New(t, migrate)
+	store := openStore(t, url)
+	c := open(t, startReplica(t, store, usage.Config{}), "n", 1)
+	journal := makeJournal(rand.New(rand.NewPCG(9, 9)), 50)
+	if _, err := c.call(&usagev1.ReportRequest{Message: &usagev1.ReportRequest_Hello{Hello: &usagev1.Hello{NodeId: "n", Epoch: 1, FirstSeq: 1}}}); err != nil {
+		t.Fatal(err)
+	}
+	c.report(journal, 0, 50)
+	settle(t, store)
+	for g, n := range stored(t, connect(t, url), "usage_day") {
+		if n["unjournalled"] != n["requests"] {
+			t.Errorf("%v: %d of %d", g, n["unjournalled"], n["requests"])
+		}
+	}
 }
 
 func TestReport_HostileNamesAreStoredNotRefused(t *testing.T) {
-	store := openStore(t, pgtest.New(t, migrate))
+	url := pgtest.New(t, migrate)
+	store := openStore(t, url)
 	c := open(t, startReplica(t, store, usage.Config{}), "n", 1)
 	c.hello()
 	now := time.Now()
@@ -234,14 +263,17 @@ func TestReport_HostileNamesAreStoredNotRefused(t *testing.T) {
 		{Seq: 4, Body: &usagev1.Record_Refusals{Refusals: &usagev1.Refusals{SecondUnix: now.Unix(), Code: "model_not_found", Model: "junk-1", Count: 1}}},
 		{Seq: 5, Body: &usagev1.Record_Refusals{Refusals: &usagev1.Refusals{SecondUnix: now.Unix(), Code: "model_not_found", Model: "junk-2", Count: 1}}},
 	}, 0, 5)
-	res, err := usage.NewReader(store, nil).Query(t.Context(), usage.Query{GroupBy: []usage.Dimension{usage.ByModel}})
-	if err != nil || len(res.Rows) != 4 || res.Totals.Requests != 3 || res.Rows[0].Refused != 2 || res.Rows[0].Model != "" {
-		t.Fatalf("%+v %v", res.Rows, err)
-	}
-	for _, r := range res.Rows {
-		if len(r.Model) > 256 || strings.ContainsRune(r.Model, 0) {
-			t.Errorf("model %q", r.Model)
+	settle(t, store)
+	rows := stored(t, connect(t, url), "usage_minute")
+	var requests int64
+	for g, n := range rows {
+		requests += n["requests"]
+		if len(g.model) > 256 || strings.ContainsRune(g.model, 0) {
+			t.Errorf("model %q", g.model)
 		}
+	}
+	if len(rows) != 4 || requests != 3 || rows[group{code: "model_not_found"}]["refused"] != 2 {
+		t.Fatalf("%+v", rows)
 	}
 }
 

@@ -81,23 +81,19 @@ func cut(journal []*usagev1.Record, i, j int) Batch {
 
 // ledger 把各步要做的事加到内存里的“表”上。
 type ledger struct {
-	cursor  Cursor
-	minutes map[MinuteKey]Figures
-	refused map[RefusedKey]int64
-	gaps    Totals
+	cursor Cursor
+	rows   map[Key]*Sum
+	gaps   Totals
 }
 
 func newLedger() *ledger {
-	return &ledger{minutes: map[MinuteKey]Figures{}, refused: map[RefusedKey]int64{}}
+	return &ledger{rows: map[Key]*Sum{}}
 }
 
 func (l *ledger) apply(s Step) {
 	l.cursor = s.Cursor
-	for _, r := range s.Minutes {
-		l.minutes[r.MinuteKey] = l.minutes[r.MinuteKey].Plus(r.Figures)
-	}
-	for _, r := range s.Refused {
-		l.refused[r.RefusedKey] += r.Count
+	for _, r := range s.Deltas {
+		at(l.rows, r.Key).Add(r.Sum)
 	}
 	for _, g := range s.Gaps {
 		l.gaps = l.gaps.Plus(g.Totals)
@@ -128,7 +124,7 @@ func TestPlan_AnyCuttingOrderAndRepetitionCountsEveryRecordOnce(t *testing.T) {
 			}
 			if want == Applied {
 				next = j
-			} else if len(s.Minutes)+len(s.Refused)+len(s.Gaps) > 0 || s.Cursor != l.cursor {
+			} else if len(s.Deltas)+len(s.Gaps) > 0 || s.Cursor != l.cursor {
 				t.Fatal("a batch that is not applied must change nothing")
 			}
 			if s.Verdict.Mismatch != nil {
@@ -137,19 +133,15 @@ func TestPlan_AnyCuttingOrderAndRepetitionCountsEveryRecordOnce(t *testing.T) {
 			l.apply(s)
 		}
 		l.apply(Plan(l.cursor, cut(journal, 0, len(journal))))
-		if d := cmp.Diff(whole, l, cmp.AllowUnexported(ledger{})); d != "" {
+		if d := cmp.Diff(whole, l, cmp.AllowUnexported(ledger{}, Histogram{}, bucketCount{})); d != "" {
 			t.Fatalf("the same records gave other totals:\n%s", d)
 		}
 		if l.cursor.Totals != cumulativeOf(journal) || l.cursor.Mismatch != (Totals{}) {
 			t.Fatalf("cursor %+v", l.cursor)
 		}
 		sum := l.gaps
-		for _, f := range l.minutes {
-			sum = sum.Plus(Totals{Requests: f.Requests, Attempts: f.Attempts, PromptTokens: f.PromptTokens,
-				CompletionTokens: f.CompletionTokens, CachedTokens: f.CachedTokens, ReasoningTokens: f.ReasoningTokens, CostNano: f.CostNano})
-		}
-		for _, n := range l.refused {
-			sum.Refused += n
+		for _, row := range l.rows {
+			sum = sum.Plus(row.Totals())
 		}
 		if sum != l.cursor.Totals {
 			t.Fatalf("not conserved: %+v", sum.Minus(l.cursor.Totals))
@@ -159,7 +151,7 @@ func TestPlan_AnyCuttingOrderAndRepetitionCountsEveryRecordOnce(t *testing.T) {
 
 func TestPlan_RequestCountsAtTheLastAttemptAndTokensWhereTheyWereSpent(t *testing.T) {
 	q := &usagev1.Request{App: "app", Model: "asked", EndedUnixMs: testNow.UnixMilli(), StartedUnixMs: testNow.UnixMilli() - 250,
-		Outcome: usagev1.Outcome_OUTCOME_OK, QueueUs: 7, FirstByteUs: 9, Attempts: []*usagev1.Attempt{
+		Outcome: usagev1.Outcome_OUTCOME_OK, QueueUs: 7, FirstByteUs: 9, Replayed: true, Attempts: []*usagev1.Attempt{
 			{Number: 1, Server: "s1", ServedModel: "asked", Outcome: usagev1.Outcome_OUTCOME_UPSTREAM_ERROR, DurationUs: 100,
 				Source: usagev1.Source_SOURCE_UNKNOWN},
 			{Number: 2, Server: "s2", ServedModel: "fallback", Outcome: usagev1.Outcome_OUTCOME_OK, DurationUs: 200, CostNano: 11,
@@ -167,14 +159,27 @@ func TestPlan_RequestCountsAtTheLastAttemptAndTokensWhereTheyWereSpent(t *testin
 		}}
 	s := Plan(Cursor{}, Batch{First: 1, Last: 1, Clock: Clock{Now: testNow}, Records: []*usagev1.Record{{Seq: 1, Body: &usagev1.Record_Request{Request: q}}}})
 	minute := testNow.Truncate(time.Minute)
-	want := []MinuteRow{
-		{MinuteKey{minute, "s1", "app", "asked", "asked", usagev1.Source_SOURCE_UNKNOWN}, Figures{Attempts: 1, AttemptErrors: 1, UpstreamUS: 100}},
-		{MinuteKey{minute, "s2", "app", "asked", "fallback", usagev1.Source_SOURCE_REPORTED}, Figures{Requests: 1, Attempts: 1, AttemptsWithUsage: 1,
-			CompletionTokens: 5, CostNano: 11, QueueUS: 7, FirstByteUS: 9, FirstByteCount: 1, DurationUS: 250_000, UpstreamUS: 200}},
+	failed, answered := new(Sum), new(Sum)
+	failed.Counts = counts(map[Counter]int64{CountAttempts: 1, CountAttemptErrors: 1, CountUpstreamUS: 100})
+	answered.Counts = counts(map[Counter]int64{CountRequests: 1, CountAttempts: 1, CountAttemptsWithUsage: 1, CountReplayed: 1,
+		CountCompletionTokens: 5, CountCostNano: 11, CountQueueUS: 7, CountFirstByteUS: 9, CountFirstByteCount: 1, CountDurationUS: 250_000, CountUpstreamUS: 200})
+	answered.Histograms[HistQueue].Observe(7)
+	answered.Histograms[HistFirstByte].Observe(9)
+	answered.Histograms[HistDuration].Observe(250_000)
+	want := []Entry{
+		{Key{minute, "s1", "app", "asked", "asked", usagev1.Source_SOURCE_UNKNOWN, ""}, failed},
+		{Key{minute, "s2", "app", "asked", "fallback", usagev1.Source_SOURCE_REPORTED, ""}, answered},
 	}
-	if d := cmp.Diff(want, s.Minutes); d != "" {
+	if d := cmp.Diff(want, s.Deltas, cmp.AllowUnexported(Histogram{}, bucketCount{})); d != "" {
 		t.Fatal(d)
 	}
+}
+
+func counts(named map[Counter]int64) (out [NumCounters]int64) {
+	for c, n := range named {
+		out[c] = n
+	}
+	return out
 }
 
 func TestPlan_MismatchIsKeptAndAlarmsOnceAndAHoleExplainsIt(t *testing.T) {
@@ -185,7 +190,7 @@ func TestPlan_MismatchIsKeptAndAlarmsOnceAndAHoleExplainsIt(t *testing.T) {
 		return Batch{First: seq, Last: seq, Records: one(seq), Cumulative: &Totals{Refused: refused}, Clock: Clock{Now: testNow}}
 	}
 	s := Plan(Cursor{}, batch(1, 3))
-	if s.Verdict.Mismatch == nil || s.Cursor.Mismatch.Refused != 2 || s.Cursor.HighWater != 1 || len(s.Refused) != 1 {
+	if s.Verdict.Mismatch == nil || s.Cursor.Mismatch.Refused != 2 || s.Cursor.HighWater != 1 || len(s.Deltas) != 1 {
 		t.Fatalf("data must be kept and the difference stored: %+v", s)
 	}
 	s = Plan(s.Cursor, batch(2, 4))
@@ -195,8 +200,12 @@ func TestPlan_MismatchIsKeptAndAlarmsOnceAndAHoleExplainsIt(t *testing.T) {
 	hole := Batch{First: 1, Last: 10, Cumulative: &Totals{Requests: 8, Lost: 10}, Clock: Clock{Now: testNow},
 		Records: []*usagev1.Record{{Seq: 1, Body: &usagev1.Record_Gap{Gap: &usagev1.Gap{LastSeq: 10}}}}}
 	s = Plan(Cursor{}, hole)
-	if s.Verdict.Mismatch != nil || s.Verdict.Lost != 10 || s.Cursor.Mismatch.Requests != 8 {
-		t.Fatalf("a hole of unknown content is measured, not alarmed: %+v", s)
+	if s.Verdict.Mismatch != nil || s.Verdict.Lost != 10 || s.Cursor.Mismatch != (Totals{}) || s.Gaps[0].Totals != (Totals{Requests: 8, Lost: 10}) {
+		t.Fatalf("the cumulative totals say how large a hole of unknown content is: %+v", s)
+	}
+	hole.Cumulative = &Totals{Requests: -1, Lost: 10}
+	if s = Plan(Cursor{}, hole); s.Verdict.Mismatch == nil || s.Gaps[0].Totals.Requests != 0 {
+		t.Fatalf("a hole cannot be smaller than nothing: %+v", s)
 	}
 }
 

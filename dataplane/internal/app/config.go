@@ -152,6 +152,9 @@ func (c *Config) checkLimits() error {
 	if c.JournalMaxBytes < minJournal {
 		return fmt.Errorf("VEGA_JOURNAL_MAX_BYTES: must be at least %d bytes", int64(minJournal))
 	}
+	if time.Duration(c.JournalKeep) < time.Second {
+		return fmt.Errorf("VEGA_JOURNAL_KEEP: must be at least 1s")
+	}
 	if c.JournalKeepBytes < 1 {
 		return fmt.Errorf("VEGA_JOURNAL_KEEP_BYTES: must be at least 1 byte")
 	}

@@ -46,7 +46,8 @@ func (a *App) shutdown() {
 	flush, cancel := context.WithTimeout(context.Background(), a.flushTimeout)
 	defer cancel()
 	if err := a.reporter.Flush(flush); err != nil {
-		a.log.Error("usage could not be handed over before the end", zap.Error(err))
+		a.log.Error("usage could not be handed over before the end: what is on disk goes with the next start on this data directory",
+			zap.Bool("on_disk", a.records.Health().Durable), zap.Error(err))
 	}
 	a.log.Info("stopped")
 }

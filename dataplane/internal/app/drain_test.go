@@ -106,16 +106,20 @@ func TestWait_UsageOfCutRequestsIsHandedOver(t *testing.T) {
 
 func TestWait_EndsThoughTheControlPlaneIsAway(t *testing.T) {
 	cp, up := controltest.Start(t, controltest.Config{}), upstream(t, upstreamtest.Config{})
-	p := launch(t, testConfig(cp.Addr(), t.TempDir()))
+	cfg := testConfig(cp.Addr(), t.TempDir())
+	p := launch(t, cfg)
 	cp.WaitAck(t, cp.Push(t, snapshot(up.URL())))
 	cp.Stop()
 	p.mustServe()
 	if err := p.end(); err != nil {
 		t.Error(err)
 	}
-	if p.logs.FilterMessage("usage could not be handed over before the end").Len() != 1 {
-		t.Error("lost usage is not logged")
+	if p.logs.FilterMessageSnippet("usage could not be handed over before the end").Len() != 1 {
+		t.Error("usage left behind is not logged")
 	}
+	cp.Restart(t)
+	launch(t, cfg) // 留在盘上的由下一次运行交
+	cp.WaitTotals(t, "what was left", func(s journal.Totals) bool { return s.Requests == 1 && s.Lost == 0 })
 }
 
 func TestWait_DrainsWhenTheControlPlaneAsks(t *testing.T) {

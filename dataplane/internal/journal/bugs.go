@@ -13,5 +13,6 @@ const (
 	bugOpenDropped   bug = "open_dropped"   // 删掉还在进行的请求的开头：TestRetention_CarriesRequestsThatOutliveTheirSegment
 	bugEpochKept     bug = "epoch_kept"     // 尾巴坏了还接着原来的序号写：TestOpen_ADamagedTailStartsANewEpoch
 	bugSuspectGiven  bug = "suspect_given"  // 落盘失败的照样交出去：TestSync_WhatFailedToSyncWaitsForAMark
+	bugNotCopied     bug = "not_copied"     // 落盘失败的不再写一遍：TestSync_WhatFailedToSyncIsWrittenAgain
 	bugReplayedTwice bug = "replayed_twice" // 重放补上的不算结局，下一次又补：TestReplay_IsIdempotentWhenKilledHalfway
 )

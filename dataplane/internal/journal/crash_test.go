@@ -14,8 +14,9 @@ import (
 
 	"github.com/vega-gateway/vega/dataplane/internal/segments"
 
-	usagev1 "github.com/vega-gateway/vega/proto/gen/go/vega/usage/v1"
 	"google.golang.org/protobuf/proto"
+
+	usagev1 "github.com/vega-gateway/vega/proto/gen/go/vega/usage/v1"
 )
 
 // childDir 是被杀的那个进程要写的目录；有它，测试的二进制就不是测试。

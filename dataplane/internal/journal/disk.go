@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-	"time"
 
 	"go.uber.org/zap"
 
@@ -31,6 +30,7 @@ type disk struct {
 	said    bool      // trouble 说过了
 	refused int64     // 盘拒绝过多少帧
 	hold    hold
+	rewrite []run // 落盘失败的帧，等着再写一遍
 	keep    keeper
 	boot    bootReport
 	shut    bool
@@ -62,16 +62,23 @@ func openDisk(dir string, cfg Config, tidy func()) (*disk, error) {
 
 // notify 收下日志出的事；在日志的 goroutine 里，不拿它的锁。
 func (d *disk) notify(e segments.Event) {
-	d.cfg.Log.Warn("journal on disk", zap.Int("event", int(e.Kind)), zap.Uint64("first", e.First), zap.Uint64("last", e.Last), zap.Error(e.Err))
+	fields := []zap.Field{zap.Uint64("first_frame", e.First), zap.Uint64("last_frame", e.Last), zap.Error(e.Err)}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	switch e.Kind {
+	case segments.AllocFailed:
+		d.cfg.Log.Warn("no room for the next stretch of the usage journal", fields[2])
+	case segments.Recovered:
+		d.cfg.Log.Info("the usage journal has room again")
 	case segments.SyncFailed:
+		d.cfg.Log.Error("usage could not be synced to disk, writing it again", fields...)
 		if d.hold.first == 0 || e.First < d.hold.first {
 			d.hold.first = e.First
 		}
 		d.hold.mark = 0
+		d.rewrite = append(d.rewrite, run{e.First, e.Last})
 	case segments.Damaged:
+		d.cfg.Log.Error("usage on disk can no longer be read", fields...)
 		d.boot.damaged++
 		d.keep.mark = true // 没有后来的记录，也要说得清丢了几条
 	}
@@ -233,7 +240,10 @@ func (d *disk) record(b []byte, ticket uint64, t *Totals) error {
 // mark 写下 s 到了哪里。要拿着 mu。
 func (d *disk) mark(s *series) (frame uint64, err error) {
 	f := markFrame{epoch: s.epoch, seq: s.last, totals: s.totals, acked: s.acked, sealed: s.sealed, tail: s.tail, gaps: s.gaps}
-	return d.append(f.append(nil))
+	if frame, err = d.append(f.append(nil)); err == nil {
+		s.latest, s.marked = frame, frame
+	}
+	return frame, err
 }
 
 // reachable 是可以交出去的最后一帧：落了盘的，断电也不会再把它的序号给别人。要拿着 mu。
@@ -251,40 +261,3 @@ func (d *disk) reachable() uint64 {
 	}
 	return min(synced, d.hold.first-1)
 }
-
-// Health 是记录此刻落在哪里。
-type Health struct {
-	Durable      bool   // 新的记录写在盘上
-	Trouble      string // 不在盘上的缘由，英文一行；Durable 时为空
-	Bytes        int64  // 盘上占的字节
-	Unjournalled int64  // 这一次运行里只进了内存的请求数
-	Waiting      int64  // 结局写不进盘、等着写的记录数
-	Replayed     int64  // 启动时由重放补上的请求数
-	Damaged      int64  // 读不出来的段数，连同启动时
-	Quarantined  int64  // 启动时认不出、留着不动的文件数
-	Syncs        int64
-	SyncFailures int64
-	Refused      int64 // 盘拒绝过的帧数
-}
-
-// Health 返回此刻的状况。
-func (j *Journal) Health() Health {
-	h := Health{Trouble: j.trouble, Unjournalled: j.unjournalled.Load()}
-	if j.disk == nil {
-		return h
-	}
-	st := j.disk.log.Stats()
-	h.Bytes, h.Syncs, h.SyncFailures, h.Quarantined = st.Bytes, st.Syncs, st.SyncFailures, int64(st.Ignored)
-	h.Waiting = int64(j.disk.waiting())
-	d := j.disk
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	h.Replayed, h.Damaged, h.Refused = d.boot.replayed, d.boot.damaged, d.refused
-	if h.Durable = d.trouble == nil; !h.Durable {
-		h.Trouble = d.trouble.Error()
-	}
-	return h
-}
-
-// retryEvery 是盘不收之后多久试一次：试一次就是追加一个标记，很便宜；日志自己另有越来越疏的退避。
-const retryEvery = 50 * time.Millisecond

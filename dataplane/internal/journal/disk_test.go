@@ -56,12 +56,6 @@ func failOn(op string, err error) func(string, string) error {
 	}
 }
 
-func (d *fakeDisk) count(op string) int {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.ops[op]
-}
-
 // step 记一次操作；要拿着 mu。
 func (d *fakeDisk) step(op, name string) error {
 	d.ops[op]++
@@ -225,17 +219,6 @@ func (d *fakeDisk) powerLoss(random *rand.Rand, kept float64) *fakeDisk {
 			}
 		}
 		after.put(name, b)
-	}
-	return after
-}
-
-// copied 是进程被杀之后的盘：缓存里的都在。
-func (d *fakeDisk) copied() *fakeDisk {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	after := newDisk(d.t)
-	for name, f := range d.live {
-		after.put(name, f.live)
 	}
 	return after
 }

@@ -10,6 +10,7 @@ import "encoding/binary"
 //	progress 票号 | 此刻的毫秒 | Attempt，只有用量、成本与来源
 //	abandon  票号
 //	record   票号（拒绝为 0）| epoch | 序号 | 到此为止的累计 | Record 除序号以外的字段
+//	copy     同 record：原来的那一段落盘失败了，再写一遍，序号不变
 //	mark     epoch | 序号 | 累计 | 已确认到 | 封了没有 | 尾巴上至多丢了几条 | 交出过的洞
 //
 // 每条记录都带着 epoch、序号与累计：坏了一段，其后头一条读得出的就说得清丢了几条、总数是多少。
@@ -22,6 +23,7 @@ const (
 	kindAbandon  = 5
 	kindRecord   = 6
 	kindMark     = 7
+	kindCopy     = 8
 )
 
 const (
@@ -76,8 +78,9 @@ func (f *recordFrame) put(b []byte) {
 	putTotals(b[25:], &f.totals)
 }
 
+// parseRecord 读一条记录，连同再写一遍的。
 func parseRecord(b []byte) (f recordFrame, ok bool) {
-	if len(b) < recordHead || b[0] != kindRecord {
+	if len(b) < recordHead || b[0] != kindRecord && b[0] != kindCopy {
 		return f, false
 	}
 	return recordFrame{ticket: get64(b[1:]), epoch: get64(b[9:]), seq: get64(b[17:]), totals: getTotals(b[25:]), body: b[recordHead:]}, true

@@ -79,7 +79,7 @@ func add(j *Journal, from, n int) {
 }
 
 // decoded 是线上的那一批解开的样子：盘上取的批，记录在未知字段里。
-func decoded(t testing.TB, b *usagev1.Batch) *usagev1.Batch {
+func decoded(t failer, b *usagev1.Batch) *usagev1.Batch {
 	t.Helper()
 	if b == nil {
 		return nil
@@ -97,7 +97,7 @@ func decoded(t testing.TB, b *usagev1.Batch) *usagev1.Batch {
 
 // ledger 是对面的账：游标、总数与收下的请求，规矩如契约。
 type ledger struct {
-	t      testing.TB
+	t      failer
 	cursor uint64
 	totals Totals
 	ids    map[string]int
@@ -106,7 +106,15 @@ type ledger struct {
 	bare   bool // 有一条 Gap 说不出里面是什么：此后的累计不比
 }
 
-func newLedger(t testing.TB) *ledger { return &ledger{t: t, ids: map[string]int{}} }
+// failer 是 testing.TB 与 rapid.T 都有的。
+type failer interface {
+	Helper()
+	Errorf(format string, args ...any)
+	Fatalf(format string, args ...any)
+	Fatal(args ...any)
+}
+
+func newLedger(t failer) *ledger { return &ledger{t: t, ids: map[string]int{}} }
 
 // take 从游标起取一批，记下它；没有可取的返回 false。
 func (l *ledger) take(s Source, limit int) bool {
@@ -148,9 +156,11 @@ func (l *ledger) take(s Source, limit int) bool {
 // drain 取完 s 此刻有的一切并确认。
 func (l *ledger) drain(s Source) *ledger {
 	l.t.Helper()
-	s.Flush()
-	for l.take(s, 100) {
-		s.Acked(l.cursor)
+	for range 2 { // 洞要先写下来才交：落了盘再取一次
+		s.Flush()
+		for l.take(s, 100) {
+			s.Acked(l.cursor)
+		}
 	}
 	return l
 }

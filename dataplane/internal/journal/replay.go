@@ -85,19 +85,24 @@ type replay struct {
 	d      *disk
 	series map[uint64]*series
 	order  []*series
-	latest *series // 最近一条记录或标记的
+	latest *series // 没有封住的各份里，最近看见的
 	open   map[uint64]*opened
 	ticket uint64
 	next   uint64 // 接着该读到的帧
 	holes  []hole
 }
 
-// hole 是中间读不出来的一段：其后头一条记录说得出丢了几条。
-type hole struct{ frame, lost uint64 }
+// hole 是中间读不出来的一段。票号是连着的，记录带着累计，所以说得出里面有几个请求的开头、几个的结局。
+type hole struct {
+	frame         uint64
+	ticket, until uint64 // 里面的开头，票号在两者之间；until 为 0 即还不知道
+	opened        int64  // 里面的开头，结局不在其后的
+	closed        int64  // 里面的结局
+}
 
 func (r *replay) frame(index uint64, b []byte) bool {
 	if index > r.next {
-		r.holes = append(r.holes, hole{frame: r.next})
+		r.holes = append(r.holes, hole{frame: r.next, ticket: r.ticket})
 	}
 	r.next = index + 1
 	if len(b) < ticketHead {
@@ -105,21 +110,46 @@ func (r *replay) frame(index uint64, b []byte) bool {
 	}
 	if m, ok := parseMark(b); ok {
 		s := r.of(m.epoch)
-		r.missing(s, m.seq)
+		r.missing(s, m.seq, m.totals.Requests)
 		s.last, s.totals = max(s.last, m.seq), m.totals
 		s.acked, s.sealed, s.tail, s.gaps = m.acked, m.sealed, m.tail, m.gaps
+		s.latest, s.marked = index, index
+		if !s.sealed {
+			r.latest = s
+		}
 		return true
 	}
 	if f, ok := parseRecord(b); ok {
 		s := r.of(f.epoch)
-		r.missing(s, f.seq-1)
+		if b[0] == kindCopy && r.copied(s, index, &f) {
+			return true
+		}
+		requests := f.totals.Requests
+		if f.ticket != 0 {
+			requests--
+		}
+		r.missing(s, f.seq-1, requests)
 		s.wrote(f.seq, index, f.totals)
+		r.latest = s
 		if !broken(bugReplayedTwice) || f.seq%2 == 0 {
 			r.close(f.ticket)
 		}
 		return true
 	}
 	r.event(index, b)
+	return true
+}
+
+// copied 收下再写了一遍的一条；原来的没有看见、又正好接得上的返回 false，当作原来的收。
+func (r *replay) copied(s *series, index uint64, f *recordFrame) bool {
+	if f.seq > s.last {
+		return false
+	}
+	s.copied(f.seq, index)
+	if n := len(r.holes); n > 0 && r.open[f.ticket] != nil { // 原来的在洞里：它的结局没有丢
+		r.holes[n-1].closed--
+	}
+	r.close(f.ticket)
 	return true
 }
 
@@ -131,44 +161,67 @@ func (r *replay) of(epoch uint64) *series {
 		r.series[epoch] = s
 		r.order = append(r.order, s)
 	}
-	r.latest = s
 	return s
 }
 
-// missing 记下 s 到 seq 为止缺了几条，算在最近的洞里；头一次看见的不算，前面的是删了。
-func (r *replay) missing(s *series, seq uint64) {
+// missing 记下 s 到 seq 为止缺了几个请求的结局，算在最近的洞里；requests 是到 seq 为止的请求数。
+// 头一次看见的不算，前面的是删了。
+func (r *replay) missing(s *series, seq uint64, requests int64) {
 	if n := len(r.holes); n > 0 && s.last > 0 && seq > s.last {
-		r.holes[n-1].lost += seq - s.last
+		r.holes[n-1].closed += max(0, requests-s.totals.Requests)
 	}
 }
 
 func (r *replay) close(ticket uint64) {
-	r.ticket = max(r.ticket, ticket)
+	for i := range r.holes { // 开头在洞里的，结局在洞外
+		if h := &r.holes[i]; h.ticket < ticket && ticket < h.until {
+			h.opened--
+		}
+	}
+	r.seen(ticket)
 	delete(r.open, ticket)
 }
+
+// seen 记下看见了一个票号。
+func (r *replay) seen(ticket uint64) { r.ticket = max(r.ticket, ticket) }
 
 // event 是进行中的请求的一件事。
 func (r *replay) event(index uint64, b []byte) {
 	ticket := get64(b[1:])
-	r.ticket = max(r.ticket, ticket)
 	if b[0] == kindAbandon {
-		delete(r.open, ticket)
+		r.close(ticket)
 		return
 	}
-	if o, err := r.open[ticket].after(b); err != nil {
+	o, err := r.open[ticket].after(b)
+	if err != nil {
 		r.d.cfg.Log.Error("a frame of the journal cannot be decoded", zap.Uint64("frame", index), zap.Error(err))
-	} else if o != nil {
-		o.latest = index
-		if o.first == 0 {
-			o.first = index
+		return
+	}
+	if b[0] == kindOpen {
+		r.opens(ticket)
+	}
+	if r.seen(ticket); o == nil {
+		return
+	}
+	if o.latest = index; o.first == 0 {
+		o.first = index
+	}
+	r.open[ticket] = o
+}
+
+// opens 看一个开头：洞之后的头一个，说得出洞里有几个。
+func (r *replay) opens(ticket uint64) {
+	for i := range r.holes {
+		if h := &r.holes[i]; h.until == 0 && ticket > h.ticket {
+			h.until = ticket
+			h.opened += int64(ticket - h.ticket - 1)
 		}
-		r.open[ticket] = o
 	}
 }
 
-// closedInHoles 去掉结局多半在洞里的：洞里丢了几条记录，就有几个在它之前开头、其后再没有动静的请求是它们，
-// 那几条已经算在 Gap 里。分不清是哪几个，取开头最早的；数目总是对的。尾巴上的洞不算：
-// 没有落盘的从没有交出去过，补上的不会重复。
+// closedInHoles 去掉结局在洞里的：它们已经算在 Gap 里。洞里的结局，先算是洞里开头的那些的；多出来的，
+// 是在洞之前开头、其后再没有动静的请求的。分不清是哪几个，取开头最早的：数目总是对的。
+// 尾巴上的洞不算：没有落盘的从没有交出去过，补上的不会重复。
 func (r *replay) closedInHoles() {
 	for _, h := range r.holes {
 		var quiet []uint64
@@ -178,7 +231,7 @@ func (r *replay) closedInHoles() {
 			}
 		}
 		slices.SortFunc(quiet, func(a, b uint64) int { return cmp.Compare(r.open[a].first, r.open[b].first) })
-		for _, id := range quiet[:min(len(quiet), int(h.lost))] {
+		for _, id := range quiet[:min(len(quiet), int(max(0, h.closed-h.opened)))] {
 			delete(r.open, id)
 		}
 	}

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -28,7 +29,7 @@ func (k *keeper) forget() { k.passed, k.drop, k.after = nil, 0, 0 }
 // retain 每秒一次：删掉确认过而又留够了的段。先写标记与还在进行的请求的开头，等它们落盘，再删。
 func (d *disk) retain(now time.Time) {
 	d.mu.Lock()
-	if now.Before(d.keep.due) || d.trouble != nil {
+	if now.Before(d.keep.due) {
 		d.mu.Unlock()
 		return
 	}
@@ -63,6 +64,9 @@ func (d *disk) expired(now time.Time) uint64 {
 		old = k.passed[0].frame
 		k.passed = k.passed[1:]
 	}
+	if d.trouble != nil { // 开头搬不走
+		acked = min(acked, d.tickets.oldest(acked))
+	}
 	return d.droppable(min(old, acked), acked)
 }
 
@@ -95,21 +99,27 @@ func (d *disk) keepBytes() int64 {
 
 // carry 把 before 以前开头而还在进行的请求，到此为止的并成一帧写在后面；没有写成的返回 false，下次再来。
 func (d *disk) carry(before uint64) bool {
+	if broken(bugOpenDropped) {
+		return true
+	}
+	return d.carryIf(func(s *ticketSlot) bool { return s.base < before })
+}
+
+// carryIf 把合乎 match 的进行中的请求，到此为止的并成一帧写在后面。开头已经读不出来的放过：没有什么可搬。
+func (d *disk) carryIf(match func(*ticketSlot) bool) bool {
 	d.mu.Lock()
-	open := d.tickets.before(before)
+	open := d.tickets.which(match)
+	from := d.tickets.oldest(d.log.Stats().Last)
 	d.mu.Unlock()
-	if len(open) == 0 || broken(bugOpenDropped) {
+	if len(open) == 0 {
 		return true
 	}
 	found := map[uint64]*opened{}
-	_ = d.log.Read(0, func(index uint64, b []byte) bool {
-		if len(b) < ticketHead || b[0] > kindProgress {
+	_ = d.log.Read(from, func(index uint64, b []byte) bool {
+		if len(b) < ticketHead || b[0] > kindProgress || open[get64(b[1:])] == nil {
 			return true
 		}
 		id := get64(b[1:])
-		if open[id] == nil {
-			return true
-		}
 		if o, err := found[id].after(b); err == nil && o != nil {
 			o.latest = index
 			found[id] = o
@@ -119,36 +129,39 @@ func (d *disk) carry(before uint64) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	done := true
-	for id, slot := range d.tickets.before(before) {
+	for id, slot := range d.tickets.which(match) {
 		o := found[id]
-		if o == nil { // 开头已经读不出来
-			slot.base = before
-			continue
-		}
-		if o.latest != slot.latest { // 其间又有一件事
+		switch {
+		case o == nil:
+		case o.latest != slot.latest: // 其间又有一件事
 			done = false
-			continue
+		default:
+			frame, err := d.append(o.frame(id))
+			if err != nil {
+				return false
+			}
+			slot.base, slot.latest = frame, frame
 		}
-		frame, err := d.append(o.frame(id))
-		if err != nil {
-			return false
-		}
-		slot.base, slot.latest = frame, frame
 	}
 	return done
 }
 
-// settleDrop 写下各份到了哪里，记下等它落盘之后删。
+// settleDrop 使各份写到了哪里在留下的里面查得到，记下等它落盘之后删。配额用满时写不进标记，
+// 而腾地方正要靠它：留下的里面本来就查得到的，不写也行。
 func (d *disk) settleDrop(before uint64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	var after uint64
 	for _, s := range d.every() {
-		frame, err := d.mark(s)
-		if err != nil {
+		if d.trouble == nil {
+			_, _ = d.mark(s)
+		}
+		if s.latest < before || s.marked < before && (s.sealed || len(s.gaps) > 0) {
 			return
 		}
-		d.keep.drop, d.keep.after = before, frame
+		after = max(after, s.latest)
 	}
+	d.keep.drop, d.keep.after = before, after
 }
 
 // dropTo 删掉 before 以前的段。其间数据库回到了过去的话，重新算过再说。
@@ -188,42 +201,10 @@ func (d *disk) forgetBefore(frame uint64) {
 			i++
 		}
 		s.points = append([]point(nil), s.points[i:]...)
+		s.copies = slices.DeleteFunc(slices.Clone(s.copies), func(c point) bool { return c.frame < frame })
 		if s != d.cur && (s.first != 0 || s.acked < s.end()) {
 			kept = append(kept, s)
 		}
 	}
 	d.old = kept
-}
-
-// fork 换一个 epoch 接着写：控制面已经有 hw 为止的，而这个目录里没有，它是从前的一份。要拿着 mu。
-func (d *disk) fork(hw uint64) {
-	old := d.cur
-	d.cfg.Log.Error("the data directory is older than what the control plane has: usage goes on under a new epoch",
-		zap.Uint64("written", old.last), zap.Uint64("high_water", hw))
-	old.sealed = true
-	d.old = append(d.old, old)
-	d.cur = d.newSeries(newEpoch())
-	d.keep.moving, d.keep.mark = old, true
-}
-
-// move 把 s 这一次运行里写的记录搬到在写的那一份：它们的序号控制面已经给了别的记录。
-func (d *disk) move(s *series) {
-	_ = d.log.Read(0, func(_ uint64, b []byte) bool {
-		f, ok := parseRecord(b)
-		if !ok || f.epoch != s.epoch || f.seq <= s.start {
-			return true
-		}
-		if t, ok := contribution(f.body); ok {
-			d.mu.Lock()
-			w := waiting{append([]byte(nil), b...), f.ticket, t}
-			if err := d.record(w.frame, w.ticket, &w.totals); err != nil {
-				d.pending = append(d.pending, w)
-			}
-			d.mu.Unlock()
-		}
-		return true
-	})
-	d.mu.Lock()
-	d.keep.moving = nil
-	d.mu.Unlock()
 }

@@ -52,6 +52,9 @@ func (d *disk) beat(now time.Time) {
 	d.mu.Lock()
 	d.probe()
 	d.write()
+	d.mu.Unlock()
+	d.again()
+	d.mu.Lock()
 	d.suspects()
 	if d.keep.mark && d.trouble == nil {
 		for _, s := range d.every() {
@@ -105,9 +108,9 @@ func (d *disk) write() {
 	}
 }
 
-// suspects 在落盘失败之后写一个标记：它落了盘，那之前的序号就再也不会给别人，读不出来的也有数。要拿着 mu。
+// suspects 在落盘失败的都再写过一遍之后写一个标记：它落了盘，那之前的序号就再也不会给别人，读不出来的也有数。要拿着 mu。
 func (d *disk) suspects() {
-	if d.hold.first == 0 || d.hold.mark != 0 {
+	if d.hold.first == 0 || d.hold.mark != 0 || len(d.rewrite) > 0 {
 		return
 	}
 	if frame, err := d.mark(d.cur); err == nil {
@@ -125,3 +128,6 @@ func (d *disk) settle() {
 	defer cancel()
 	_ = d.log.WaitSynced(ctx, last)
 }
+
+// retryEvery 是盘不收之后多久试一次：试一次就是追加一个标记，很便宜；日志自己另有越来越疏的退避。
+const retryEvery = 50 * time.Millisecond

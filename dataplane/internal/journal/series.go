@@ -2,7 +2,6 @@ package journal
 
 import (
 	"cmp"
-	"encoding/binary"
 	"slices"
 
 	usagev1 "github.com/vega-gateway/vega/proto/gen/go/vega/usage/v1"
@@ -22,9 +21,13 @@ type series struct {
 	handed uint64
 	marks  checkpoints // 各批末尾的累计，连同 lost
 	gaps   []run       // 交出过的洞：控制面的累计里有它们的 lost
+	copies []point     // 再写了一遍的，按序号
+	told   uint64      // 写下 gaps 的标记在哪一帧；0 即还没有写
 	sealed bool        // 不再写
 	tail   uint64      // 封住的那一份，last 之后至多还有几条读不出来
 	start  uint64      // 这一次运行之前写到了哪里
+	latest uint64      // 最近一条记录或标记在哪一帧：凭它知道写到了哪里
+	marked uint64      // 最近一个标记在哪一帧
 }
 
 // point 是稀疏的目录：序号 seq 的记录在哪一帧。
@@ -41,7 +44,7 @@ func (s *series) wrote(seq, frame uint64, totals Totals) {
 	if s.first == 0 {
 		s.first = seq
 	}
-	s.last, s.totals = seq, totals
+	s.last, s.totals, s.latest = seq, totals, frame
 	if n := len(s.points); n == 0 || seq-s.points[n-1].seq >= pointEvery {
 		s.points = append(s.points, point{seq, frame})
 	}
@@ -126,7 +129,7 @@ func (s *series) picker(from uint64, limit int) (p *picker, at uint64, ok bool) 
 	if limit <= 0 || from > s.end() {
 		return nil, 0, false
 	}
-	p = &picker{epoch: s.epoch, want: from, limit: limit, reach: d.reachable(), known: from == 1}
+	p = &picker{epoch: s.epoch, want: from, limit: limit, reach: d.reachable(), known: from == 1, copies: slices.Clone(s.copies), log: d.log}
 	if c := s.marks.floor(from - 1); c.seq == from-1 {
 		p.known, p.base = true, c.totals
 	}
@@ -138,7 +141,7 @@ func (s *series) batch(from uint64, p *picker) *usagev1.Batch {
 	d := s.d
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if s.sealed && s.tail > 0 && p.want == s.last+1 && p.count < p.limit {
+	if s.sealed && s.tail > 0 && p.want > s.last && p.want <= s.end() && p.count < p.limit {
 		p.lost(s.end(), nil, "the damaged tail of a journal: at most so many records")
 		if p.count == 1 {
 			p.totals = s.totals
@@ -148,7 +151,9 @@ func (s *series) batch(from uint64, p *picker) *usagev1.Batch {
 		return nil
 	}
 	last := p.want - 1
-	s.delivered(from, p.gaps)
+	if !s.delivered(from, p.gaps) {
+		return nil
+	}
 	total := p.totals
 	total.Lost = 0
 	for _, g := range s.gaps {
@@ -163,15 +168,21 @@ func (s *series) batch(from uint64, p *picker) *usagev1.Batch {
 	return b
 }
 
-// delivered 记下这一批里的洞；从 from 起的从前的洞不作数了：控制面的游标在它们以前。要拿着 mu。
-func (s *series) delivered(from uint64, gaps []run) {
+// delivered 记下这一批里的洞；从 from 起的从前的洞不作数了：控制面的游标在它们以前。新的洞先写在标记里，落了盘才交出去，
+// 那样断电之后累计数里的 lost 也对得上；盘不收的时候不等。要拿着 mu。
+func (s *series) delivered(from uint64, gaps []run) bool {
 	n := len(s.gaps)
-	s.gaps = slices.DeleteFunc(s.gaps, func(g run) bool { return g.last >= from })
-	if len(gaps) == 0 && n == len(s.gaps) {
-		return
+	kept := slices.DeleteFunc(slices.Clone(s.gaps), func(g run) bool { return g.last >= from })
+	if len(gaps) == 0 && n == len(kept) {
+		return true
 	}
-	s.gaps = append(s.gaps, gaps...)
-	s.d.keep.mark = true // 下一次运行也要知道
+	if kept = append(kept, gaps...); !slices.Equal(kept, s.gaps) {
+		s.gaps, s.told = kept, 0
+	}
+	if s.told == 0 {
+		s.told, _ = s.d.mark(s)
+	}
+	return s.d.trouble != nil || s.told != 0 && s.d.log.Synced() >= s.told
 }
 
 // Flush 见 Source；等这一刻的落盘，那样紧接着的取批就取得到。
@@ -181,96 +192,4 @@ func (s *series) Flush() uint64 {
 	s.d.mu.Lock()
 	defer s.d.mu.Unlock()
 	return s.end()
-}
-
-// picker 从日志里取一段连续的记录，以线上编码接在一起。
-type picker struct {
-	epoch uint64
-	want  uint64 // 接着要的序号
-	limit int
-	reach uint64 // 可以交出去的最后一帧
-
-	known   bool   // base 就是 want-1 为止的累计
-	base    Totals // 看到了 want 以前的哪里
-	records []byte
-	count   int
-	totals  Totals // 到 want-1 为止
-	gaps    []run
-}
-
-// frame 看一帧；返回 false 即够了。
-func (p *picker) frame(index uint64, b []byte) bool {
-	if index > p.reach {
-		return false
-	}
-	if m, ok := parseMark(b); ok && m.epoch == p.epoch {
-		return p.passed(m.seq, m.totals)
-	}
-	f, ok := parseRecord(b)
-	if !ok || f.epoch != p.epoch {
-		return true
-	}
-	if f.seq < p.want {
-		p.saw(f.seq, f.totals)
-		return true
-	}
-	if f.seq > p.want {
-		if t, ok := contribution(f.body); !ok || !p.hole(f.seq-1, f.totals.Minus(t)) {
-			return false
-		}
-	}
-	if len(p.records)+len(f.body) > maxBatchBytes && p.count > 0 {
-		return false
-	}
-	p.add(f.seq, f.body)
-	p.want, p.totals, p.base, p.known = f.seq+1, f.totals, f.totals, true
-	return p.count < p.limit
-}
-
-// saw 记下 seq 为止的累计。
-func (p *picker) saw(seq uint64, t Totals) {
-	if seq == p.want-1 {
-		p.known, p.base = true, t
-	}
-}
-
-// passed 是一个标记：到 seq 为止的都写过，读不出来的就是丢了。
-func (p *picker) passed(seq uint64, t Totals) bool {
-	if seq < p.want {
-		p.saw(seq, t)
-		return true
-	}
-	return p.hole(seq, t) && p.count < p.limit
-}
-
-// hole 以一条 Gap 代替 want..last；t 是到 last 为止的累计。
-func (p *picker) hole(last uint64, t Totals) bool {
-	var content *usagev1.Totals
-	reason := "records no longer readable on disk"
-	if p.known {
-		lost := t.Minus(p.base)
-		lost.Lost = int64(last - p.want + 1)
-		content = lost.Proto()
-	} else {
-		reason += "; what they held shows in the cumulative totals"
-	}
-	p.lost(last, content, reason)
-	p.totals, p.base, p.known = t, t, true
-	return p.count < p.limit
-}
-
-// lost 追加一条 Gap。content 为 nil 即不知道里面有什么。
-func (p *picker) lost(last uint64, content *usagev1.Totals, reason string) {
-	p.gaps = append(p.gaps, run{p.want, last})
-	p.add(p.want, encodeGap(&usagev1.Gap{LastSeq: last, Reason: reason, Totals: content}))
-	p.want = last + 1
-}
-
-// add 接上一条记录：Batch 的第 5 个字段，里面先是序号。
-func (p *picker) add(seq uint64, body []byte) {
-	var head [2 + binary.MaxVarintLen64]byte
-	h := binary.AppendUvarint(append(head[:0], 0x08), seq)
-	p.records = binary.AppendUvarint(append(p.records, 0x2a), uint64(len(h)+len(body)))
-	p.records = append(append(p.records, h...), body...)
-	p.count++
 }

@@ -36,13 +36,23 @@ func (t *tickets) free(k Ticket) {
 	}
 }
 
-// before 是开头在 frame 以前的那些。
-func (t *tickets) before(frame uint64) map[uint64]*ticketSlot {
+// which 是合乎 match 的那些，按票号。
+func (t *tickets) which(match func(*ticketSlot) bool) map[uint64]*ticketSlot {
 	found := map[uint64]*ticketSlot{}
 	for i := range t.list {
-		if s := &t.list[i]; s.id != 0 && s.base < frame {
+		if s := &t.list[i]; s.id != 0 && match(s) {
 			found[s.id] = s
 		}
 	}
 	return found
+}
+
+// oldest 是最早的开头在哪一帧；没有进行中的为 none。
+func (t *tickets) oldest(none uint64) uint64 {
+	for i := range t.list {
+		if s := &t.list[i]; s.id != 0 {
+			none = min(none, s.base)
+		}
+	}
+	return none
 }

@@ -564,6 +564,21 @@ type Node struct {
 	// InFlight 在途请求数
 	InFlight int64 `json:"in_flight"`
 
+	// Journal 它的用量记录此刻落在哪里；节点没有说则缺席
+	Journal *struct {
+		// Bytes 磁盘上占的字节，含确认之后留着备用的
+		Bytes int64 `json:"bytes"`
+
+		// Durable 新的记录写在磁盘上；为假即只在内存里，进程被杀就没有了
+		Durable bool `json:"durable"`
+
+		// Trouble 不在磁盘上的缘由，英文一行；durable 时为空
+		Trouble string `json:"trouble"`
+
+		// Unjournalled 这一次运行里只进了内存的请求数
+		Unjournalled int64 `json:"unjournalled"`
+	} `json:"journal,omitempty"`
+
 	// LastError 被拒的版本与理由，或节点最近一次值得知道的错误；没有则为空
 	LastError string `json:"last_error"`
 
@@ -893,6 +908,38 @@ type ServerTest struct {
 
 	// Status 上游的 HTTP 状态；没有收到应答时缺席
 	Status *int `json:"status,omitempty"`
+}
+
+// Settings 整套安装的设置
+type Settings struct {
+	// Currency ISO 4217 的三个字母；一套安装一种货币
+	Currency *string `json:"currency,omitempty"`
+
+	// Requests 逐条的请求怎样存
+	Requests *struct {
+		// Sample 存下的比例；总数从不抽样
+		Sample *float32 `json:"sample,omitempty"`
+	} `json:"requests,omitempty"`
+
+	// Retention 各级保留的天数（UTC）；minutes_days ≤ hours_days ≤ days_days
+	Retention *struct {
+		// DaysDays 每天（UTC）的用量；按月删
+		DaysDays *int `json:"days_days,omitempty"`
+
+		// HoursDays 每小时的用量；按月删
+		HoursDays *int `json:"hours_days,omitempty"`
+
+		// MinutesDays 每分钟的用量
+		MinutesDays *int `json:"minutes_days,omitempty"`
+
+		// RequestsDays 逐条的请求
+		RequestsDays *int `json:"requests_days,omitempty"`
+	} `json:"retention,omitempty"`
+
+	// TimeZone IANA 时区名，报表与预算没有另说时用它
+	//
+	// Example: Asia/Shanghai
+	TimeZone *string `json:"time_zone,omitempty"`
 }
 
 // Target 模型的一个去处
@@ -1261,6 +1308,12 @@ type PutServerParams struct {
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
+// PutSettingsParams defines parameters for PutSettings.
+type PutSettingsParams struct {
+	// IfMatch 只在当前 ETag 与之相同时才写，否则 412；`*` 表示只要存在
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
 // GetUsageParams defines parameters for GetUsage.
 type GetUsageParams struct {
 	// From 起点（含），RFC 3339；缺省为 24 小时前
@@ -1317,6 +1370,9 @@ type CreateServerJSONRequestBody = Server
 
 // PutServerJSONRequestBody defines body for PutServer for application/json ContentType.
 type PutServerJSONRequestBody = Server
+
+// PutSettingsJSONRequestBody defines body for PutSettings for application/json ContentType.
+type PutSettingsJSONRequestBody = Settings
 
 // AsAnyValue0 returns the union data inside the AnyValue as a AnyValue0
 func (t AnyValue) AsAnyValue0() (AnyValue0, error) {
@@ -1573,6 +1629,12 @@ type ServerInterface interface {
 	// TestServer 从控制面试连一个后端服务器
 	// (POST /servers/{name}/test)
 	TestServer(ctx echo.Context, name Name) error
+	// GetSettings 设置
+	// (GET /settings)
+	GetSettings(ctx echo.Context) error
+	// PutSettings 整个换掉设置
+	// (PUT /settings)
+	PutSettings(ctx echo.Context, params PutSettingsParams) error
 	// GetUsage 用量统计
 	// (GET /usage)
 	GetUsage(ctx echo.Context, params GetUsageParams) error
@@ -2368,6 +2430,44 @@ func (w *ServerInterfaceWrapper) TestServer(ctx echo.Context) error {
 	return err
 }
 
+// GetSettings converts echo context to params.
+func (w *ServerInterfaceWrapper) GetSettings(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetSettings(ctx)
+	return err
+}
+
+// PutSettings converts echo context to params.
+func (w *ServerInterfaceWrapper) PutSettings(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PutSettingsParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PutSettings(ctx, params)
+	return err
+}
+
 // GetUsage converts echo context to params.
 func (w *ServerInterfaceWrapper) GetUsage(ctx echo.Context) error {
 	var err error
@@ -2512,5 +2612,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/revisions/:revision/diff", wrapper.DiffRevisions, options.OperationMiddlewares["diffRevisions"]...)
 	router.POST(options.BaseURL+"/revisions/:revision/rollback", wrapper.Rollback, options.OperationMiddlewares["rollback"]...)
 	router.GET(options.BaseURL+"/usage", wrapper.GetUsage, options.OperationMiddlewares["getUsage"]...)
+	router.GET(options.BaseURL+"/settings", wrapper.GetSettings, options.OperationMiddlewares["getSettings"]...)
+	router.PUT(options.BaseURL+"/settings", wrapper.PutSettings, options.OperationMiddlewares["putSettings"]...)
 
 }

@@ -52,12 +52,12 @@ SELECT
     minute, server, app, model, served_model, source, '', requests, attempts, 0,
     errors_client, errors_upstream, errors_gateway, errors_limit, aborted, attempt_errors, attempts_with_usage,
     0, 0, prompt_tokens, completion_tokens, cached_tokens, reasoning_tokens, cost_nano,
-    queue_us, first_byte_us, first_byte_count, duration_us, upstream_us, '', '', ''
+    queue_us, first_byte_us, first_byte_count, duration_us, upstream_us, ''::bytea, ''::bytea, ''::bytea
 FROM usage_minute
 UNION ALL
 SELECT
     minute, '', app, model, '', 0, code, 0, 0, count,
-    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, '', '', ''
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, ''::bytea, ''::bytea, ''::bytea
 FROM usage_refused;
 DROP TABLE usage_minute;
 DROP TABLE usage_refused;

@@ -74,6 +74,7 @@ type Node struct {
 	Ejections        []byte
 	ReportedError    string
 	DrainEpoch       *int64
+	Journal          []byte
 }
 
 type Object struct {
@@ -105,6 +106,13 @@ type ServerCredential struct {
 	Hint   string
 }
 
+type Setting struct {
+	One       bool
+	Document  []byte
+	Version   int64
+	UpdatedAt time.Time
+}
+
 type UsageCursor struct {
 	NodeID              string
 	Epoch               int64
@@ -121,6 +129,114 @@ type UsageCursor struct {
 	CumMismatch         []byte
 	CreatedAt           time.Time
 	UpdatedAt           time.Time
+}
+
+type UsageDay struct {
+	Bucket            time.Time
+	Server            string
+	App               string
+	Model             string
+	ServedModel       string
+	Source            int16
+	Code              string
+	Requests          int64
+	Attempts          int64
+	Refused           int64
+	ErrorsClient      int64
+	ErrorsUpstream    int64
+	ErrorsGateway     int64
+	ErrorsLimit       int64
+	Aborted           int64
+	AttemptErrors     int64
+	AttemptsWithUsage int64
+	Replayed          int64
+	Unjournalled      int64
+	PromptTokens      int64
+	CompletionTokens  int64
+	CachedTokens      int64
+	ReasoningTokens   int64
+	CostNano          int64
+	QueueUs           int64
+	FirstByteUs       int64
+	FirstByteCount    int64
+	DurationUs        int64
+	UpstreamUs        int64
+	QueueHist         []byte
+	FirstByteHist     []byte
+	DurationHist      []byte
+}
+
+type UsageDayBy struct {
+	Bucket            time.Time
+	Dim               int16
+	Name              string
+	Source            int16
+	Requests          int64
+	Attempts          int64
+	Refused           int64
+	ErrorsClient      int64
+	ErrorsUpstream    int64
+	ErrorsGateway     int64
+	ErrorsLimit       int64
+	Aborted           int64
+	AttemptErrors     int64
+	AttemptsWithUsage int64
+	Replayed          int64
+	Unjournalled      int64
+	PromptTokens      int64
+	CompletionTokens  int64
+	CachedTokens      int64
+	ReasoningTokens   int64
+	CostNano          int64
+	QueueUs           int64
+	FirstByteUs       int64
+	FirstByteCount    int64
+	DurationUs        int64
+	UpstreamUs        int64
+	QueueHist         []byte
+	FirstByteHist     []byte
+	DurationHist      []byte
+}
+
+type UsageDeltum struct {
+	ID                int64
+	Minute            time.Time
+	Server            string
+	App               string
+	Model             string
+	ServedModel       string
+	Source            int16
+	Code              string
+	Requests          int64
+	Attempts          int64
+	Refused           int64
+	ErrorsClient      int64
+	ErrorsUpstream    int64
+	ErrorsGateway     int64
+	ErrorsLimit       int64
+	Aborted           int64
+	AttemptErrors     int64
+	AttemptsWithUsage int64
+	Replayed          int64
+	Unjournalled      int64
+	PromptTokens      int64
+	CompletionTokens  int64
+	CachedTokens      int64
+	ReasoningTokens   int64
+	CostNano          int64
+	QueueUs           int64
+	FirstByteUs       int64
+	FirstByteCount    int64
+	DurationUs        int64
+	UpstreamUs        int64
+	QueueHist         []byte
+	FirstByteHist     []byte
+	DurationHist      []byte
+}
+
+type UsageFloor struct {
+	Level string
+	Floor time.Time
 }
 
 type UsageGap struct {
@@ -141,15 +257,17 @@ type UsageGap struct {
 	RecordedAt       time.Time
 }
 
-type UsageMinute struct {
-	Minute            time.Time
+type UsageHour struct {
+	Bucket            time.Time
 	Server            string
 	App               string
 	Model             string
 	ServedModel       string
 	Source            int16
+	Code              string
 	Requests          int64
 	Attempts          int64
+	Refused           int64
 	ErrorsClient      int64
 	ErrorsUpstream    int64
 	ErrorsGateway     int64
@@ -157,6 +275,8 @@ type UsageMinute struct {
 	Aborted           int64
 	AttemptErrors     int64
 	AttemptsWithUsage int64
+	Replayed          int64
+	Unjournalled      int64
 	PromptTokens      int64
 	CompletionTokens  int64
 	CachedTokens      int64
@@ -167,12 +287,147 @@ type UsageMinute struct {
 	FirstByteCount    int64
 	DurationUs        int64
 	UpstreamUs        int64
+	QueueHist         []byte
+	FirstByteHist     []byte
+	DurationHist      []byte
 }
 
-type UsageRefused struct {
-	Minute time.Time
-	App    string
-	Model  string
-	Code   string
-	Count  int64
+type UsageHourBy struct {
+	Bucket            time.Time
+	Dim               int16
+	Name              string
+	Source            int16
+	Requests          int64
+	Attempts          int64
+	Refused           int64
+	ErrorsClient      int64
+	ErrorsUpstream    int64
+	ErrorsGateway     int64
+	ErrorsLimit       int64
+	Aborted           int64
+	AttemptErrors     int64
+	AttemptsWithUsage int64
+	Replayed          int64
+	Unjournalled      int64
+	PromptTokens      int64
+	CompletionTokens  int64
+	CachedTokens      int64
+	ReasoningTokens   int64
+	CostNano          int64
+	QueueUs           int64
+	FirstByteUs       int64
+	FirstByteCount    int64
+	DurationUs        int64
+	UpstreamUs        int64
+	QueueHist         []byte
+	FirstByteHist     []byte
+	DurationHist      []byte
+}
+
+type UsageMinute struct {
+	Bucket            time.Time
+	Server            string
+	App               string
+	Model             string
+	ServedModel       string
+	Source            int16
+	Code              string
+	Requests          int64
+	Attempts          int64
+	Refused           int64
+	ErrorsClient      int64
+	ErrorsUpstream    int64
+	ErrorsGateway     int64
+	ErrorsLimit       int64
+	Aborted           int64
+	AttemptErrors     int64
+	AttemptsWithUsage int64
+	Replayed          int64
+	Unjournalled      int64
+	PromptTokens      int64
+	CompletionTokens  int64
+	CachedTokens      int64
+	ReasoningTokens   int64
+	CostNano          int64
+	QueueUs           int64
+	FirstByteUs       int64
+	FirstByteCount    int64
+	DurationUs        int64
+	UpstreamUs        int64
+	QueueHist         []byte
+	FirstByteHist     []byte
+	DurationHist      []byte
+}
+
+type UsageRequest struct {
+	EndedAt          time.Time
+	ID               string
+	NodeID           string
+	KeyID            string
+	App              string
+	Model            string
+	ServedModel      string
+	Server           string
+	Endpoint         string
+	ClientRequestID  string
+	Outcome          int16
+	Status           int16
+	Stream           bool
+	Replayed         bool
+	Unjournalled     bool
+	Source           int16
+	StartedAt        time.Time
+	QueueUs          int64
+	FirstByteUs      int64
+	DurationUs       int64
+	PromptTokens     *int64
+	CompletionTokens *int64
+	CachedTokens     *int64
+	ReasoningTokens  *int64
+	CostNano         int64
+	Revision         int64
+	Attempts         []byte
+}
+
+type UsageRequestDefault struct {
+	EndedAt          time.Time
+	ID               string
+	NodeID           string
+	KeyID            string
+	App              string
+	Model            string
+	ServedModel      string
+	Server           string
+	Endpoint         string
+	ClientRequestID  string
+	Outcome          int16
+	Status           int16
+	Stream           bool
+	Replayed         bool
+	Unjournalled     bool
+	Source           int16
+	StartedAt        time.Time
+	QueueUs          int64
+	FirstByteUs      int64
+	DurationUs       int64
+	PromptTokens     *int64
+	CompletionTokens *int64
+	CachedTokens     *int64
+	ReasoningTokens  *int64
+	CostNano         int64
+	Revision         int64
+	Attempts         []byte
+}
+
+type UsageRetired struct {
+	Partition        string
+	Requests         int64
+	Attempts         int64
+	Refused          int64
+	PromptTokens     int64
+	CompletionTokens int64
+	CachedTokens     int64
+	ReasoningTokens  int64
+	CostNano         int64
+	RetiredAt        time.Time
 }

@@ -57,126 +57,47 @@ func (q *Queries) AddUsageGap(ctx context.Context, arg AddUsageGapParams) error 
 	return err
 }
 
-const addUsageMinutes = `-- name: AddUsageMinutes :exec
-INSERT INTO usage_minute AS u (
-    minute, server, app, model,
-    served_model, source, requests, attempts,
-    errors_client, errors_upstream, errors_gateway, errors_limit,
-    aborted, attempt_errors, attempts_with_usage, prompt_tokens,
-    completion_tokens, cached_tokens, reasoning_tokens, cost_nano,
-    queue_us, first_byte_us, first_byte_count, duration_us,
-    upstream_us
+const addUsageRetired = `-- name: AddUsageRetired :exec
+INSERT INTO usage_retired AS u (
+    partition, requests, attempts, refused, prompt_tokens, completion_tokens, cached_tokens, reasoning_tokens, cost_nano
+) VALUES (
+    $1, $2, $3, $4, $5, $6, $7, $8, $9
 )
-SELECT
-    unnest($1::timestamptz[]), unnest($2::text[]),
-    unnest($3::text[]), unnest($4::text[]),
-    unnest($5::text[]), unnest($6::smallint[]),
-    unnest($7::bigint[]), unnest($8::bigint[]),
-    unnest($9::bigint[]), unnest($10::bigint[]),
-    unnest($11::bigint[]), unnest($12::bigint[]),
-    unnest($13::bigint[]), unnest($14::bigint[]),
-    unnest($15::bigint[]), unnest($16::bigint[]),
-    unnest($17::bigint[]), unnest($18::bigint[]),
-    unnest($19::bigint[]), unnest($20::bigint[]),
-    unnest($21::bigint[]), unnest($22::bigint[]),
-    unnest($23::bigint[]), unnest($24::bigint[]),
-    unnest($25::bigint[])
-ON CONFLICT (minute, server, app, model, served_model, source) DO UPDATE SET
-    requests = u.requests + EXCLUDED.requests, attempts = u.attempts + EXCLUDED.attempts,
-    errors_client = u.errors_client + EXCLUDED.errors_client, errors_upstream = u.errors_upstream + EXCLUDED.errors_upstream,
-    errors_gateway = u.errors_gateway + EXCLUDED.errors_gateway, errors_limit = u.errors_limit + EXCLUDED.errors_limit,
-    aborted = u.aborted + EXCLUDED.aborted, attempt_errors = u.attempt_errors + EXCLUDED.attempt_errors,
-    attempts_with_usage = u.attempts_with_usage + EXCLUDED.attempts_with_usage, prompt_tokens = u.prompt_tokens + EXCLUDED.prompt_tokens,
-    completion_tokens = u.completion_tokens + EXCLUDED.completion_tokens, cached_tokens = u.cached_tokens + EXCLUDED.cached_tokens,
-    reasoning_tokens = u.reasoning_tokens + EXCLUDED.reasoning_tokens, cost_nano = u.cost_nano + EXCLUDED.cost_nano,
-    queue_us = u.queue_us + EXCLUDED.queue_us, first_byte_us = u.first_byte_us + EXCLUDED.first_byte_us,
-    first_byte_count = u.first_byte_count + EXCLUDED.first_byte_count, duration_us = u.duration_us + EXCLUDED.duration_us,
-    upstream_us = u.upstream_us + EXCLUDED.upstream_us
+ON CONFLICT (partition) DO UPDATE SET
+    requests = u.requests + EXCLUDED.requests,
+    attempts = u.attempts + EXCLUDED.attempts,
+    refused = u.refused + EXCLUDED.refused,
+    prompt_tokens = u.prompt_tokens + EXCLUDED.prompt_tokens,
+    completion_tokens = u.completion_tokens + EXCLUDED.completion_tokens,
+    cached_tokens = u.cached_tokens + EXCLUDED.cached_tokens,
+    reasoning_tokens = u.reasoning_tokens + EXCLUDED.reasoning_tokens,
+    cost_nano = u.cost_nano + EXCLUDED.cost_nano,
+    retired_at = now()
 `
 
-type AddUsageMinutesParams struct {
-	Minutes           []time.Time
-	Servers           []string
-	Apps              []string
-	Models            []string
-	ServedModels      []string
-	Sources           []int16
-	Requests          []int64
-	Attempts          []int64
-	ErrorsClient      []int64
-	ErrorsUpstream    []int64
-	ErrorsGateway     []int64
-	ErrorsLimit       []int64
-	Aborted           []int64
-	AttemptErrors     []int64
-	AttemptsWithUsage []int64
-	PromptTokens      []int64
-	CompletionTokens  []int64
-	CachedTokens      []int64
-	ReasoningTokens   []int64
-	CostNano          []int64
-	QueueUs           []int64
-	FirstByteUs       []int64
-	FirstByteCount    []int64
-	DurationUs        []int64
-	UpstreamUs        []int64
+type AddUsageRetiredParams struct {
+	Partition        string
+	Requests         int64
+	Attempts         int64
+	Refused          int64
+	PromptTokens     int64
+	CompletionTokens int64
+	CachedTokens     int64
+	ReasoningTokens  int64
+	CostNano         int64
 }
 
-// 各数组等长，按主键升序：并发的事务以同样的次序取行锁，因此不会互锁。
-func (q *Queries) AddUsageMinutes(ctx context.Context, arg AddUsageMinutesParams) error {
-	_, err := q.db.Exec(ctx, addUsageMinutes,
-		arg.Minutes,
-		arg.Servers,
-		arg.Apps,
-		arg.Models,
-		arg.ServedModels,
-		arg.Sources,
+func (q *Queries) AddUsageRetired(ctx context.Context, arg AddUsageRetiredParams) error {
+	_, err := q.db.Exec(ctx, addUsageRetired,
+		arg.Partition,
 		arg.Requests,
 		arg.Attempts,
-		arg.ErrorsClient,
-		arg.ErrorsUpstream,
-		arg.ErrorsGateway,
-		arg.ErrorsLimit,
-		arg.Aborted,
-		arg.AttemptErrors,
-		arg.AttemptsWithUsage,
+		arg.Refused,
 		arg.PromptTokens,
 		arg.CompletionTokens,
 		arg.CachedTokens,
 		arg.ReasoningTokens,
 		arg.CostNano,
-		arg.QueueUs,
-		arg.FirstByteUs,
-		arg.FirstByteCount,
-		arg.DurationUs,
-		arg.UpstreamUs,
-	)
-	return err
-}
-
-const addUsageRefusals = `-- name: AddUsageRefusals :exec
-INSERT INTO usage_refused AS u (minute, app, model, code, count)
-SELECT
-    unnest($1::timestamptz[]), unnest($2::text[]), unnest($3::text[]),
-    unnest($4::text[]), unnest($5::bigint[])
-ON CONFLICT (minute, app, model, code) DO UPDATE SET count = u.count + EXCLUDED.count
-`
-
-type AddUsageRefusalsParams struct {
-	Minutes []time.Time
-	Apps    []string
-	Models  []string
-	Codes   []string
-	Counts  []int64
-}
-
-func (q *Queries) AddUsageRefusals(ctx context.Context, arg AddUsageRefusalsParams) error {
-	_, err := q.db.Exec(ctx, addUsageRefusals,
-		arg.Minutes,
-		arg.Apps,
-		arg.Models,
-		arg.Codes,
-		arg.Counts,
 	)
 	return err
 }
@@ -227,6 +148,15 @@ func (q *Queries) AdvanceUsageCursor(ctx context.Context, arg AdvanceUsageCursor
 	return err
 }
 
+const deleteOldRequests = `-- name: DeleteOldRequests :exec
+DELETE FROM usage_request_default WHERE ended_at < $1
+`
+
+func (q *Queries) DeleteOldRequests(ctx context.Context, before time.Time) error {
+	_, err := q.db.Exec(ctx, deleteOldRequests, before)
+	return err
+}
+
 const ensureUsageCursor = `-- name: EnsureUsageCursor :exec
 INSERT INTO usage_cursor (node_id, epoch) VALUES ($1, $2)
 ON CONFLICT (node_id, epoch) DO NOTHING
@@ -235,6 +165,47 @@ ON CONFLICT (node_id, epoch) DO NOTHING
 func (q *Queries) EnsureUsageCursor(ctx context.Context, nodeID string, epoch int64) error {
 	_, err := q.db.Exec(ctx, ensureUsageCursor, nodeID, epoch)
 	return err
+}
+
+const foldUsageCursors = `-- name: FoldUsageCursors :execrows
+WITH idle AS (
+    DELETE FROM usage_cursor WHERE updated_at < $1
+    RETURNING node_id, epoch, hwm, cum_requests, cum_attempts, cum_refused, cum_prompt_tokens, cum_completion_tokens, cum_cached_tokens, cum_reasoning_tokens, cum_cost_nano, cum_lost, cum_mismatch, created_at, updated_at
+), holes AS (
+    DELETE FROM usage_gap AS g USING idle WHERE g.node_id = idle.node_id AND g.epoch = idle.epoch
+    RETURNING g.node_id, g.epoch, g.first_seq, g.last_seq, g.reason, g.requests, g.attempts, g.refused, g.prompt_tokens, g.completion_tokens, g.cached_tokens, g.reasoning_tokens, g.cost_nano, g.lost, g.recorded_at
+), h AS (
+    SELECT COALESCE(sum(requests), 0) AS requests, COALESCE(sum(attempts), 0) AS attempts, COALESCE(sum(refused), 0) AS refused, COALESCE(sum(prompt_tokens), 0) AS prompt_tokens, COALESCE(sum(completion_tokens), 0) AS completion_tokens, COALESCE(sum(cached_tokens), 0) AS cached_tokens, COALESCE(sum(reasoning_tokens), 0) AS reasoning_tokens, COALESCE(sum(cost_nano), 0) AS cost_nano FROM holes
+), c AS (
+    SELECT COALESCE(sum(cum_requests), 0) AS requests, COALESCE(sum(cum_attempts), 0) AS attempts, COALESCE(sum(cum_refused), 0) AS refused, COALESCE(sum(cum_prompt_tokens), 0) AS prompt_tokens, COALESCE(sum(cum_completion_tokens), 0) AS completion_tokens, COALESCE(sum(cum_cached_tokens), 0) AS cached_tokens, COALESCE(sum(cum_reasoning_tokens), 0) AS reasoning_tokens, COALESCE(sum(cum_cost_nano), 0) AS cost_nano FROM idle
+), folded AS (
+    INSERT INTO usage_retired AS u (
+        partition, requests, attempts, refused, prompt_tokens, completion_tokens, cached_tokens, reasoning_tokens, cost_nano
+    )
+    SELECT 'cursors', h.requests - c.requests, h.attempts - c.attempts, h.refused - c.refused, h.prompt_tokens - c.prompt_tokens, h.completion_tokens - c.completion_tokens, h.cached_tokens - c.cached_tokens, h.reasoning_tokens - c.reasoning_tokens, h.cost_nano - c.cost_nano
+    FROM h, c
+    WHERE EXISTS (SELECT FROM idle)
+    ON CONFLICT (partition) DO UPDATE SET
+    requests = u.requests + EXCLUDED.requests,
+    attempts = u.attempts + EXCLUDED.attempts,
+    refused = u.refused + EXCLUDED.refused,
+    prompt_tokens = u.prompt_tokens + EXCLUDED.prompt_tokens,
+    completion_tokens = u.completion_tokens + EXCLUDED.completion_tokens,
+    cached_tokens = u.cached_tokens + EXCLUDED.cached_tokens,
+    reasoning_tokens = u.reasoning_tokens + EXCLUDED.reasoning_tokens,
+    cost_nano = u.cost_nano + EXCLUDED.cost_nano,
+    retired_at = now()
+)
+SELECT node_id FROM idle
+`
+
+// 游标连同它的洞一起删去，差额记成 usage_retired 的一行（cursors，为负）：守恒不变。
+func (q *Queries) FoldUsageCursors(ctx context.Context, before time.Time) (int64, error) {
+	result, err := q.db.Exec(ctx, foldUsageCursors, before)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const lockUsageCursor = `-- name: LockUsageCursor :one
@@ -278,40 +249,87 @@ func (q *Queries) LockUsageCursor(ctx context.Context, nodeID string, epoch int6
 	return i, err
 }
 
+const raiseUsageFloor = `-- name: RaiseUsageFloor :exec
+INSERT INTO usage_floor AS u (level, floor) VALUES ($1, $2)
+ON CONFLICT (level) DO UPDATE SET floor = greatest(u.floor, EXCLUDED.floor)
+`
+
+func (q *Queries) RaiseUsageFloor(ctx context.Context, level string, floor time.Time) error {
+	_, err := q.db.Exec(ctx, raiseUsageFloor, level, floor)
+	return err
+}
+
 const usageConservation = `-- name: UsageConservation :one
-WITH m AS (
+WITH l AS (
     SELECT
-        COALESCE(sum(requests), 0) AS requests, COALESCE(sum(attempts), 0) AS attempts,
-        COALESCE(sum(prompt_tokens), 0) AS prompt_tokens, COALESCE(sum(completion_tokens), 0) AS completion_tokens,
-        COALESCE(sum(cached_tokens), 0) AS cached_tokens, COALESCE(sum(reasoning_tokens), 0) AS reasoning_tokens,
+        COALESCE(sum(requests), 0) AS requests,
+        COALESCE(sum(attempts), 0) AS attempts,
+        COALESCE(sum(refused), 0) AS refused,
+        COALESCE(sum(prompt_tokens), 0) AS prompt_tokens,
+        COALESCE(sum(completion_tokens), 0) AS completion_tokens,
+        COALESCE(sum(cached_tokens), 0) AS cached_tokens,
+        COALESCE(sum(reasoning_tokens), 0) AS reasoning_tokens,
         COALESCE(sum(cost_nano), 0) AS cost_nano
-    FROM usage_minute
+    FROM usage_day_by
+    WHERE dim = 0
+), d AS (
+    SELECT
+        COALESCE(sum(requests), 0) AS requests,
+        COALESCE(sum(attempts), 0) AS attempts,
+        COALESCE(sum(refused), 0) AS refused,
+        COALESCE(sum(prompt_tokens), 0) AS prompt_tokens,
+        COALESCE(sum(completion_tokens), 0) AS completion_tokens,
+        COALESCE(sum(cached_tokens), 0) AS cached_tokens,
+        COALESCE(sum(reasoning_tokens), 0) AS reasoning_tokens,
+        COALESCE(sum(cost_nano), 0) AS cost_nano
+    FROM usage_delta
 ), r AS (
-    SELECT COALESCE(sum(count), 0) AS refused FROM usage_refused
+    SELECT
+        COALESCE(sum(requests), 0) AS requests,
+        COALESCE(sum(attempts), 0) AS attempts,
+        COALESCE(sum(refused), 0) AS refused,
+        COALESCE(sum(prompt_tokens), 0) AS prompt_tokens,
+        COALESCE(sum(completion_tokens), 0) AS completion_tokens,
+        COALESCE(sum(cached_tokens), 0) AS cached_tokens,
+        COALESCE(sum(reasoning_tokens), 0) AS reasoning_tokens,
+        COALESCE(sum(cost_nano), 0) AS cost_nano
+    FROM usage_retired
 ), g AS (
     SELECT
-        COALESCE(sum(requests), 0) AS requests, COALESCE(sum(attempts), 0) AS attempts,
-        COALESCE(sum(refused), 0) AS refused, COALESCE(sum(prompt_tokens), 0) AS prompt_tokens,
-        COALESCE(sum(completion_tokens), 0) AS completion_tokens, COALESCE(sum(cached_tokens), 0) AS cached_tokens,
-        COALESCE(sum(reasoning_tokens), 0) AS reasoning_tokens, COALESCE(sum(cost_nano), 0) AS cost_nano,
+        COALESCE(sum(requests), 0) AS requests,
+        COALESCE(sum(attempts), 0) AS attempts,
+        COALESCE(sum(refused), 0) AS refused,
+        COALESCE(sum(prompt_tokens), 0) AS prompt_tokens,
+        COALESCE(sum(completion_tokens), 0) AS completion_tokens,
+        COALESCE(sum(cached_tokens), 0) AS cached_tokens,
+        COALESCE(sum(reasoning_tokens), 0) AS reasoning_tokens,
+        COALESCE(sum(cost_nano), 0) AS cost_nano,
         COALESCE(sum(lost), 0) AS lost
     FROM usage_gap
 ), c AS (
     SELECT
-        COALESCE(sum(cum_requests), 0) AS requests, COALESCE(sum(cum_attempts), 0) AS attempts,
-        COALESCE(sum(cum_refused), 0) AS refused, COALESCE(sum(cum_prompt_tokens), 0) AS prompt_tokens,
-        COALESCE(sum(cum_completion_tokens), 0) AS completion_tokens, COALESCE(sum(cum_cached_tokens), 0) AS cached_tokens,
-        COALESCE(sum(cum_reasoning_tokens), 0) AS reasoning_tokens, COALESCE(sum(cum_cost_nano), 0) AS cost_nano,
+        COALESCE(sum(cum_requests), 0) AS requests,
+        COALESCE(sum(cum_attempts), 0) AS attempts,
+        COALESCE(sum(cum_refused), 0) AS refused,
+        COALESCE(sum(cum_prompt_tokens), 0) AS prompt_tokens,
+        COALESCE(sum(cum_completion_tokens), 0) AS completion_tokens,
+        COALESCE(sum(cum_cached_tokens), 0) AS cached_tokens,
+        COALESCE(sum(cum_reasoning_tokens), 0) AS reasoning_tokens,
+        COALESCE(sum(cum_cost_nano), 0) AS cost_nano,
         COALESCE(sum(cum_lost), 0) AS lost
     FROM usage_cursor
 )
 SELECT
-    (m.requests + g.requests - c.requests)::bigint AS requests, (m.attempts + g.attempts - c.attempts)::bigint AS attempts,
-    (r.refused + g.refused - c.refused)::bigint AS refused, (m.prompt_tokens + g.prompt_tokens - c.prompt_tokens)::bigint AS prompt_tokens,
-    (m.completion_tokens + g.completion_tokens - c.completion_tokens)::bigint AS completion_tokens, (m.cached_tokens + g.cached_tokens - c.cached_tokens)::bigint AS cached_tokens,
-    (m.reasoning_tokens + g.reasoning_tokens - c.reasoning_tokens)::bigint AS reasoning_tokens, (m.cost_nano + g.cost_nano - c.cost_nano)::bigint AS cost_nano,
+    (l.requests + d.requests + r.requests + g.requests - c.requests)::bigint AS requests,
+    (l.attempts + d.attempts + r.attempts + g.attempts - c.attempts)::bigint AS attempts,
+    (l.refused + d.refused + r.refused + g.refused - c.refused)::bigint AS refused,
+    (l.prompt_tokens + d.prompt_tokens + r.prompt_tokens + g.prompt_tokens - c.prompt_tokens)::bigint AS prompt_tokens,
+    (l.completion_tokens + d.completion_tokens + r.completion_tokens + g.completion_tokens - c.completion_tokens)::bigint AS completion_tokens,
+    (l.cached_tokens + d.cached_tokens + r.cached_tokens + g.cached_tokens - c.cached_tokens)::bigint AS cached_tokens,
+    (l.reasoning_tokens + d.reasoning_tokens + r.reasoning_tokens + g.reasoning_tokens - c.reasoning_tokens)::bigint AS reasoning_tokens,
+    (l.cost_nano + d.cost_nano + r.cost_nano + g.cost_nano - c.cost_nano)::bigint AS cost_nano,
     (g.lost - c.lost)::bigint AS lost
-FROM m, r, g, c
+FROM l, d, r, g, c
 `
 
 type UsageConservationRow struct {
@@ -326,7 +344,7 @@ type UsageConservationRow struct {
 	Lost             int64
 }
 
-// 各栏都必须是零；一条语句即一个快照，与正在进行的写入无关。
+// 各栏都必须是零；一条语句即一个快照，与正在进行的写入无关。天的合计是最小的一级，留得也最久，因此由它代表各级。
 func (q *Queries) UsageConservation(ctx context.Context) (UsageConservationRow, error) {
 	row := q.db.QueryRow(ctx, usageConservation)
 	var i UsageConservationRow
@@ -342,6 +360,30 @@ func (q *Queries) UsageConservation(ctx context.Context) (UsageConservationRow, 
 		&i.Lost,
 	)
 	return i, err
+}
+
+const usageFloors = `-- name: UsageFloors :many
+SELECT level, floor FROM usage_floor
+`
+
+func (q *Queries) UsageFloors(ctx context.Context) ([]UsageFloor, error) {
+	rows, err := q.db.Query(ctx, usageFloors)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []UsageFloor
+	for rows.Next() {
+		var i UsageFloor
+		if err := rows.Scan(&i.Level, &i.Floor); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const usageHighWater = `-- name: UsageHighWater :one

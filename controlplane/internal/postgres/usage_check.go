@@ -1,0 +1,80 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/vega-gateway/vega/controlplane/internal/usage"
+	"github.com/vega-gateway/vega/proto/vegaerr"
+)
+
+// SampleUsage 随机取一个有数的小时，给出那一小时与它那一天在各级的和，都出自一个快照；一行也没有时 Sums 为空。
+func (s *Store) SampleUsage(ctx context.Context) (usage.Sample, error) {
+	var sample usage.Sample
+	options := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
+	err := pgx.BeginTxFunc(ctx, s.pool, options, func(tx pgx.Tx) error {
+		err := tx.QueryRow(ctx, "SELECT bucket FROM usage_hour_by WHERE dim = 0 ORDER BY random() LIMIT 1").Scan(&sample.Hour)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("choose an hour: %w", err)
+		}
+		sample.Hour = sample.Hour.UTC()
+		floors, err := readFloors(ctx, s.q.WithTx(tx))
+		if err != nil {
+			return err
+		}
+		sample.Sums, err = sampleSums(ctx, tx, sample.Hour, sample.Hour.Truncate(24*time.Hour), !sample.Hour.Before(floors[usage.LevelMinute]))
+		return err
+	})
+	if err != nil {
+		return usage.Sample{}, vegaerr.Wrap(err, vegaerr.Unavailable, "", "usage cannot be read now")
+	}
+	return sample, nil
+}
+
+func sampleSums(ctx context.Context, tx pgx.Tx, hour, day time.Time, minutes bool) ([]usage.LevelSum, error) {
+	counters := usage.CounterColumns()
+	columns := make([]string, len(counters))
+	for i, c := range counters {
+		columns[i] = "COALESCE(sum(" + c + "), 0)::bigint"
+	}
+	var parts []string
+	add := func(name, span, where string, level usage.Level, day bool) {
+		parts = append(parts, fmt.Sprintf("SELECT '%s', %t, %s FROM %s WHERE bucket >= %s%s", name, day, strings.Join(columns, ", "), level.Table(), span, where))
+	}
+	const inHour, inDay = "$1 AND bucket < $1 + interval '1 hour'", "$2 AND bucket < $2 + interval '1 day'"
+	if minutes {
+		add("minute", inHour, "", usage.LevelMinute, false)
+	}
+	add("hour", inHour, "", usage.LevelHour, false)
+	add("hour", inDay, "", usage.LevelHour, true)
+	add("day", inDay, "", usage.LevelDay, true)
+	for dim, name := range []string{"all", "server", "app", "model"} {
+		where := fmt.Sprintf(" AND dim = %d", dim)
+		add("hour_by_"+name, inHour, where, usage.LevelHourBy, false)
+		add("day_by_"+name, inDay, where, usage.LevelDayBy, true)
+	}
+	rows, err := tx.Query(ctx, strings.Join(parts, "\nUNION ALL\n"), hour, day)
+	if err != nil {
+		return nil, fmt.Errorf("sum the levels: %w", err)
+	}
+	sums, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (usage.LevelSum, error) {
+		var l usage.LevelSum
+		into := []any{&l.Name, &l.Day}
+		for i := range l.Counts {
+			into = append(into, &l.Counts[i])
+		}
+		return l, row.Scan(into...)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("sum the levels: %w", err)
+	}
+	return sums, nil
+}
