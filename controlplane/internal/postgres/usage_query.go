@@ -41,7 +41,7 @@ func (s *Store) QueryUsage(ctx context.Context, q usage.Query, limit int) (usage
 			return err
 		}
 		res = usage.Result{From: reading.From, To: reading.To, Notes: reading.Notes}
-		if res.Rows, err = usageRows(ctx, tx, q, reading, limit); err != nil || len(res.Rows) >= limit {
+		if res.Rows, err = usageRows(ctx, tx, q, reading, floors, limit); err != nil || len(res.Rows) >= limit {
 			return err
 		}
 		if len(q.Percentiles) > 0 {
@@ -58,7 +58,7 @@ func (s *Store) QueryUsage(ctx context.Context, q usage.Query, limit int) (usage
 	return res, nil
 }
 
-func usageRows(ctx context.Context, tx pgx.Tx, q usage.Query, r usage.Reading, limit int) ([]usage.Row, error) {
+func readUsageRows(ctx context.Context, tx pgx.Tx, q usage.Query, r usage.Reading, limit int) ([]usage.Row, error) {
 	sql, args := usageRowsSQL(q, r, limit)
 	rows, err := tx.Query(ctx, sql, args...)
 	if err != nil {

@@ -126,6 +126,18 @@ func (f Figures) Plus(o Figures) Figures {
 	}
 }
 
+// Minus 是 f 减 o。
+func (f Figures) Minus(o Figures) Figures {
+	return f.Plus(Figures{
+		Requests: -o.Requests, Attempts: -o.Attempts, Refused: -o.Refused, Errors: -o.Errors,
+		ErrorsClient: -o.ErrorsClient, ErrorsUpstream: -o.ErrorsUpstream, ErrorsGateway: -o.ErrorsGateway, ErrorsLimit: -o.ErrorsLimit,
+		Aborted: -o.Aborted, AttemptErrors: -o.AttemptErrors, PromptTokens: -o.PromptTokens, CompletionTokens: -o.CompletionTokens,
+		CachedTokens: -o.CachedTokens, ReasoningTokens: -o.ReasoningTokens, AttemptsWithUsage: -o.AttemptsWithUsage, CostNano: -o.CostNano,
+		QueueUS: -o.QueueUS, FirstByteUS: -o.FirstByteUS, FirstByteCount: -o.FirstByteCount, DurationUS: -o.DurationUS,
+		UpstreamUS: -o.UpstreamUS, Replayed: -o.Replayed, Unjournalled: -o.Unjournalled,
+	})
+}
+
 // SourceFigures 是出自同一个来源的几栏；Tokens 是输入加输出。
 type SourceFigures struct {
 	Requests int64
@@ -146,6 +158,14 @@ func (b BySourceFigures) Plus(o BySourceFigures) BySourceFigures {
 		b[i].CostNano += o[i].CostNano
 	}
 	return b
+}
+
+// Minus 是 b 减 o。
+func (b BySourceFigures) Minus(o BySourceFigures) BySourceFigures {
+	for i, s := range o {
+		o[i] = SourceFigures{Requests: -s.Requests, Attempts: -s.Attempts, Tokens: -s.Tokens, CostNano: -s.CostNano}
+	}
+	return b.Plus(o)
 }
 
 // Latency 是百分位，毫秒，次序同 Query.Percentiles；没有一次观察的为 nil。

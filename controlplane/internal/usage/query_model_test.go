@@ -233,6 +233,10 @@ func drawQuery(t *rapid.T, now time.Time) usage.Query {
 	if rapid.IntRange(0, 3).Draw(t, "source?") == 0 {
 		q.Sources = rapid.SliceOfN(rapid.SampledFrom(usage.SourceNames()), 1, 3).Draw(t, "source")
 	}
+	if rapid.IntRange(0, 5).Draw(t, "one dimension?") == 0 {
+		d := rapid.SampledFrom([]usage.Dimension{usage.ByServer, usage.ByApp, usage.ByModel}).Draw(t, "dimension")
+		q = usage.Query{From: q.From, To: q.To, Interval: q.Interval, TimeZone: q.TimeZone, GroupBy: []usage.Dimension{d}}
+	}
 	if len(q.GroupBy) > 0 && rapid.Bool().Draw(t, "top?") {
 		q.Top = rapid.IntRange(1, 6).Draw(t, "top")
 		q.OrderBy = rapid.SampledFrom(usage.Orders()).Draw(t, "order")
