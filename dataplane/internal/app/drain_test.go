@@ -78,7 +78,7 @@ func TestWait_UnreadyThenClosedThenFinishedThenFlushed(t *testing.T) {
 	}
 }
 
-// TestWait_UsageOfCutRequestsIsHandedOver 用断线后仍收完上游回答的 server：切断之后账还要过一会儿才关，必须等到。
+// TestWait_UsageOfCutRequestsIsHandedOver 用断线后仍收下去的 server：停机时不再收，切断之后账就关，必须等到。
 func TestWait_UsageOfCutRequestsIsHandedOver(t *testing.T) {
 	cp, up := controltest.Start(t, controltest.Config{}), upstream(t, upstreamtest.Config{})
 	cfg := testConfig(cp.Addr(), t.TempDir())
@@ -92,9 +92,12 @@ func TestWait_UsageOfCutRequestsIsHandedOver(t *testing.T) {
 	if a := <-got; a.err == nil {
 		t.Errorf("a cut stream looks whole: %+v", a)
 	}
-	time.AfterFunc(100*time.Millisecond, release)
 	if err := p.end(); err != nil {
 		t.Fatal(err)
+	}
+	release() // 上游到进程退出也没有答完
+	if p.logs.FilterMessageSnippet("did not close their accounts").Len() != 0 {
+		t.Error("a call went on being read after the drain timeout")
 	}
 	if l := cp.Ledgers(); len(l) != 1 || l[0].Totals.Requests != 1 || l[0].Totals.Attempts != 1 {
 		t.Errorf("%+v", l)

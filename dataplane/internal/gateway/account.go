@@ -160,6 +160,7 @@ func (x *exchange) settleAccount(status int, o usagev1.Outcome) {
 func (x *exchange) account() {
 	if !x.closed {
 		if x.call.attempt != nil {
+			x.call.passed.text = nil // 流的计量也许已经归还
 			x.closeAttempt(usagev1.Outcome_OUTCOME_GATEWAY_ERROR, route.Neutral, "")
 			x.permit.Abort()
 		}

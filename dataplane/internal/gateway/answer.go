@@ -108,4 +108,5 @@ func (x *exchange) completed(status int, o usagev1.Outcome) {
 	}
 	x.closeAttempt(o, result, "")
 	x.settleAccount(status, o)
+	x.dropBody() // 数过了；客户端收得再慢也不占着它
 }

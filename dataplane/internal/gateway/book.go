@@ -23,7 +23,9 @@ func (x *exchange) bookCall(t *state.Target) {
 		c.ServedModel = x.model.Name
 	}
 	if x.book.open {
-		x.book.ticket.Next(x.untold(), c)
+		if !broken(bugNextSkipped) {
+			x.book.ticket.Next(x.untold(), c)
+		}
 		return
 	}
 	x.book.ticket = x.gw.journal.Open(journal.Opening{

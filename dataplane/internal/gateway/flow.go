@@ -36,6 +36,12 @@ func (x *exchange) flowing(m *meter.Stream) {
 	if x.call.attempt == nil {
 		return
 	}
+	if x.gone { // 不再写，也就没有人看钟
+		x.clock = x.gw.now()
+	}
+	if broken(bugSilentStream) {
+		return
+	}
 	if n-x.told.tokens >= progressStep || n > x.told.tokens && x.clock.Sub(x.told.at) >= progressEvery {
 		x.tellProgress(&v, n)
 	}

@@ -35,8 +35,13 @@ func (x *exchange) forward() {
 	if body != nil {
 		c.Body = body
 	}
-	x.bookCall(t)
+	if !broken(bugOpenLate) {
+		x.bookCall(t)
+	}
 	x.live, x.failure = x.gw.upstreams.Do(x.upstreamContext(t.Server), &c)
+	if broken(bugOpenLate) {
+		x.bookCall(t)
+	}
 	if body != nil {
 		body.Release()
 	}

@@ -75,7 +75,7 @@ func put(to *usagev1.Usage, n *[4]int64, u meter.Usage) {
 		{u.Cached, &to.CachedTokens}, {u.Reasoning, &to.ReasoningTokens},
 	} {
 		*c.to = nil
-		if c.from.Set {
+		if c.from.Set && !(broken(bugZeroIsAbsent) && c.from.Value == 0) {
 			n[i] = c.from.Value
 			*c.to = &n[i]
 		}

@@ -105,7 +105,7 @@ func (x *exchange) pump(f *flow) error {
 			x.sawByte()
 			out := f.feed(room[:n])
 			x.flowing(f.meter)
-			if f.meter.TerminalSeen() && !x.closed {
+			if f.meter.TerminalSeen() && !x.closed && !broken(bugCloseLate) {
 				x.measuredStream(f.meter, true)
 				x.completed(http.StatusOK, outcomeOf(f.meter.Verdict()))
 			}
@@ -137,6 +137,9 @@ func (x *exchange) relay(p []byte) bool {
 
 // endOfStream 是上游干净地结束：没有终止的迹象仍是截断。
 func (x *exchange) endOfStream(f *flow) error {
+	if broken(bugCloseLate) {
+		time.Sleep(100 * time.Millisecond)
+	}
 	rest, v := f.finish()
 	if !v.Whole {
 		return x.cutOffWith(f, rest, &proxy.Failure{Kind: proxy.Truncated, Sent: true})

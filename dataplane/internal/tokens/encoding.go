@@ -8,9 +8,14 @@ import (
 )
 
 // encoding 是一种词表；第一次用到时才装。
-type encoding struct{ load func() *codec.Codec }
+type encoding struct {
+	name string
+	load func() *codec.Codec
+}
 
-func lazily(load func() *codec.Codec) encoding { return encoding{sync.OnceValue(load)} }
+func lazily(name string, load func() *codec.Codec) encoding {
+	return encoding{name, sync.OnceValue(load)}
+}
 
 func (e encoding) count(s string) int64 {
 	n, err := e.load().Count(s)

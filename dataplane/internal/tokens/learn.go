@@ -30,7 +30,7 @@ type Counter struct {
 
 // New 造一个什么也没有学过、什么也没有装的 Counter。
 func New() *Counter {
-	return &Counter{o200k: lazily(codec.NewO200kBase), cl100k: lazily(codec.NewCl100kBase), models: map[string]*lessons{}}
+	return &Counter{o200k: lazily("o200k_base", codec.NewO200kBase), cl100k: lazily("cl100k_base", codec.NewCl100kBase), models: map[string]*lessons{}}
 }
 
 // lessons 是从一个上游模型报的数里学到的。

@@ -4,9 +4,10 @@ import (
 	"bytes"
 
 	"github.com/tidwall/gjson"
-
-	"github.com/vega-gateway/vega/dataplane/internal/meter"
 )
+
+// separator 隔开不相连的文字，与 meter 给出的一致；JSON 字符串里不会有它。
+const separator = 0
 
 // maxOutput 是一次计数至多看多少字节的文字；再多的按比例推算。
 const maxOutput = 256 << 10
@@ -50,10 +51,10 @@ func (n *count) add(enc encoding, s string) {
 // foreignness 是每 token 有多少非 ASCII 字节。
 func (n count) foreignness() float64 { return float64(n.wide) / float64(max(n.tokens, 1)) }
 
-// countEscaped 数以 Separator 隔开的几段转义文字。
+// countEscaped 数以 separator 隔开的几段转义文字。
 func countEscaped(enc encoding, text []byte) (n count) {
 	for len(text) > 0 && n.size < maxOutput {
-		segment, rest, _ := bytes.Cut(text, []byte{meter.Separator})
+		segment, rest, _ := bytes.Cut(text, []byte{separator})
 		text = rest
 		if left := int(maxOutput - n.size); len(segment) > left {
 			segment = segment[:left]
