@@ -49,6 +49,10 @@ type Deps struct {
 	Queues Queues
 	// Settings 是整套安装的设置。
 	Settings Settings
+	// Requests 是逐条的请求。
+	Requests Requests
+	// Reconcile 对供应商的账单。
+	Reconcile Reconcile
 	// Mint 造密钥；MAC 必填。
 	Mint catalog.Mint
 	Log  *zap.Logger
@@ -90,7 +94,7 @@ func New(cfg Config, deps Deps) (http.Handler, error) {
 	if len(cfg.Token) < minTokenLength {
 		return nil, errors.New("admin token must have at least 32 characters")
 	}
-	if deps.Store == nil || deps.Fleet == nil || deps.Usage == nil || deps.Queues == nil || deps.Settings == nil || deps.Mint.MAC == nil || deps.Log == nil {
+	if deps.Store == nil || deps.Fleet == nil || deps.Usage == nil || deps.Queues == nil || deps.Settings == nil || deps.Requests == nil || deps.Reconcile == nil || deps.Mint.MAC == nil || deps.Log == nil {
 		return nil, errors.New("adminapi: a dependency is missing")
 	}
 	if cfg.MaxBodyBytes == 0 {

@@ -16,6 +16,7 @@ import (
 	"github.com/vega-gateway/vega/controlplane/internal/adminapi"
 	"github.com/vega-gateway/vega/controlplane/internal/catalog"
 	"github.com/vega-gateway/vega/controlplane/internal/push"
+	"github.com/vega-gateway/vega/controlplane/internal/usage"
 	"github.com/vega-gateway/vega/proto/vegaerr"
 )
 
@@ -205,6 +206,7 @@ func TestSecrets_AreInNoGETAnswerAndInNoLogLine(t *testing.T) {
 	b.bad("PUT", "/servers/gpu-1", `{"name":"gpu-1","base_url":"http://user:planted-password@x/v1"}`).want(400)
 	b.call("POST", "/servers/gpu-1/test", "").want(200)
 	b.fleet.nodes = []push.Node{{ID: "n1"}}
+	b.requests.page.Items = []usage.Request{fullRequest()}
 	for template, item := range b.spec.Paths.Map() {
 		if item.Get == nil {
 			continue
@@ -213,7 +215,7 @@ func TestSecrets_AreInNoGETAnswerAndInNoLogLine(t *testing.T) {
 		if name == "" {
 			name = "team-a"
 		}
-		path := strings.NewReplacer("{name}", name, "{revision}", "1").Replace(template)
+		path := strings.NewReplacer("{name}", name, "{revision}", "1", "{id}", "req_1").Replace(template)
 		got := b.call("GET", path, "").want(200)
 		b.mustNotLeak("GET "+path, string(got.body)+fmt.Sprint(got.Header), r.Keys[0].Secret)
 	}

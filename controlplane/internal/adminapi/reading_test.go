@@ -65,7 +65,7 @@ func TestUsage_PassesTheQueryOnAndAnswersJSONOrCSV(t *testing.T) {
 	b := newBench(t, newMemory())
 	bucket := time.Date(2026, 1, 2, 3, 0, 0, 0, time.UTC)
 	f := usage.Figures{Requests: 2, Attempts: 3, PromptTokens: 10, CostNano: 1_234_567_890_123_456_789, DurationUS: 3000}
-	b.usage.result = usage.Result{Rows: []usage.Row{{Bucket: bucket, Server: "gpu-1", App: "", Figures: f}}, Totals: f}
+	b.usage.result = usage.Result{Rows: []usage.Row{{Bucket: bucket, Server: "gpu-1", App: "", Figures: f}}, Totals: usage.Row{Figures: f}}
 	query := "/usage?from=2026-01-01T00:00:00Z&to=2026-01-03T00:00:00%2B08:00&interval=hour&group_by=server,app&time_zone=Asia/Shanghai&app=a&app=b&model=m%2F1"
 	r := b.call("GET", query, "").want(200)
 	q := b.usage.asked

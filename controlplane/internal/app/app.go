@@ -18,6 +18,7 @@ import (
 	"github.com/vega-gateway/vega/controlplane/internal/console"
 	"github.com/vega-gateway/vega/controlplane/internal/nodeauth"
 	"github.com/vega-gateway/vega/controlplane/internal/push"
+	"github.com/vega-gateway/vega/controlplane/internal/reconcile"
 	"github.com/vega-gateway/vega/controlplane/internal/usage"
 	admissionv1 "github.com/vega-gateway/vega/proto/gen/go/vega/admission/v1"
 	configv1 "github.com/vega-gateway/vega/proto/gen/go/vega/config/v1"
@@ -147,8 +148,9 @@ func (a *App) assemble(ctx context.Context, cfg Config, version string) error {
 	if err != nil {
 		return fmt.Errorf("load console: %w", err)
 	}
+	reader := usage.NewReader(db.store, nil)
 	api, err := adminapi.New(adminapi.Config{Token: creds.adminToken}, adminapi.Deps{
-		Store: db.store, Fleet: fleet, Usage: usage.NewReader(db.store, nil), Queues: grantor, Settings: db.store, Mint: db.store.Mint(), Log: a.log, Metrics: registry, Console: page})
+		Store: db.store, Fleet: fleet, Usage: reader, Reconcile: reconcile.New(reader, db.store), Queues: grantor, Settings: db.store, Requests: usage.NewRequestReader(usage.RequestConfig{}, db.store), Mint: db.store.Mint(), Log: a.log, Metrics: registry, Console: page})
 	if err != nil {
 		return fmt.Errorf("make admin API: %w", err)
 	}

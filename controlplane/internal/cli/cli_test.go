@@ -22,6 +22,7 @@ import (
 	"github.com/vega-gateway/vega/controlplane/internal/postgres"
 	"github.com/vega-gateway/vega/controlplane/internal/postgres/pgtest"
 	"github.com/vega-gateway/vega/controlplane/internal/push"
+	"github.com/vega-gateway/vega/controlplane/internal/reconcile"
 	"github.com/vega-gateway/vega/controlplane/internal/seal"
 	"github.com/vega-gateway/vega/controlplane/internal/usage"
 )
@@ -53,10 +54,11 @@ func (noUsage) Query(context.Context, usage.Query) (usage.Result, error) { retur
 
 // shell 是一台真的管理 API（真的 PostgreSQL），与对它说话的命令行。
 type shell struct {
-	t     *testing.T
-	fleet *fleet
-	env   []string
-	dir   string
+	t      *testing.T
+	fleet  *fleet
+	ledger *ledger
+	env    []string
+	dir    string
 }
 
 func newShell(t *testing.T) *shell {
@@ -73,9 +75,9 @@ func newShell(t *testing.T) *shell {
 	if err := store.Unlock(t.Context(), ring); err != nil {
 		t.Fatal(err)
 	}
-	s := &shell{t: t, fleet: &fleet{}, dir: t.TempDir()}
+	s := &shell{t: t, fleet: &fleet{}, ledger: &ledger{}, dir: t.TempDir()}
 	h, err := adminapi.New(adminapi.Config{Token: token}, adminapi.Deps{
-		Store: store, Fleet: s.fleet, Usage: noUsage{}, Queues: noQueues{}, Settings: store, Mint: store.Mint(), Log: zap.NewNop()})
+		Store: store, Fleet: s.fleet, Usage: noUsage{}, Reconcile: reconcile.New(s.ledger, store), Queues: noQueues{}, Settings: store, Requests: usage.NewRequestReader(usage.RequestConfig{}, store), Mint: store.Mint(), Log: zap.NewNop()})
 	if err != nil {
 		t.Fatal(err)
 	}

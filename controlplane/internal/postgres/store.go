@@ -20,6 +20,8 @@ type Store struct {
 	vault vault
 	// last 为 nil 表示还没有读过配置；它所指的只读。
 	last atomic.Pointer[loaded]
+	// sample 是最近读到的请求取样；nil 表示还没有读过。
+	sample atomic.Pointer[sampling]
 }
 
 const (

@@ -9,6 +9,7 @@ import (
 
 	"github.com/vega-gateway/vega/controlplane/internal/postgres/sqlcgen"
 	"github.com/vega-gateway/vega/controlplane/internal/usage"
+	"github.com/vega-gateway/vega/controlplane/internal/usage/seeded"
 	"github.com/vega-gateway/vega/proto/vegaerr"
 )
 
@@ -87,7 +88,7 @@ func partitionsOf(ctx context.Context, tx pgx.Tx, level usage.Level) ([]string, 
 }
 
 func retire(ctx context.Context, tx pgx.Tx, level usage.Level, p usage.Partition) error {
-	if level == usage.LevelDayBy {
+	if level == usage.LevelDayBy && !seeded.Broken(seeded.RetireForgets) {
 		_, err := tx.Exec(ctx, fmt.Sprintf(`INSERT INTO usage_retired AS u (partition, requests, attempts, refused, prompt_tokens, completion_tokens, cached_tokens, reasoning_tokens, cost_nano)
 SELECT '%[1]s', sum(requests), sum(attempts), sum(refused), sum(prompt_tokens), sum(completion_tokens), sum(cached_tokens), sum(reasoning_tokens), sum(cost_nano)
 FROM %[1]s WHERE dim = 0 HAVING count(*) > 0

@@ -96,7 +96,7 @@ func TestKeep_RequestsOfADayWithoutAPartitionAreKeptAndMovedIntoIt(t *testing.T)
 	conn := connect(t, url)
 	now := time.Now().UTC()
 	insert := func(at time.Time) {
-		exec(t, conn, `INSERT INTO usage_request SELECT $1, gen_random_uuid()::text, 'n', 'k', 'a', 'm', 'm', 's', 'chat', '', 1, 200, false, false, false, 1, $1, 0, 0, 0,
+		alter(t, conn, `INSERT INTO usage_request SELECT $1, gen_random_uuid()::text, 'n', 'k', 'a', 'm', 'm', 's', 'chat', '', 1, 200, false, false, false, 1, $1, 0, 0, 0,
 			NULL, NULL, NULL, NULL, 0, 1, '[]'`, at)
 	}
 	insert(now)
@@ -136,8 +136,8 @@ func TestKeep_IdleCursorsAreFoldedAndConservationStays(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	exec(t, conn, "UPDATE usage_cursor SET updated_at = now() - interval '399 days' WHERE node_id = 'node-1'")
-	exec(t, conn, "UPDATE usage_cursor SET updated_at = now() - interval '401 days' WHERE node_id = 'node-2'")
+	alter(t, conn, "UPDATE usage_cursor SET updated_at = now() - interval '399 days' WHERE node_id = 'node-1'")
+	alter(t, conn, "UPDATE usage_cursor SET updated_at = now() - interval '401 days' WHERE node_id = 'node-2'")
 	for range 2 {
 		keep(t, store, now)
 		if c, g := scalar[int](t, conn, "SELECT count(*)::int FROM usage_cursor"), scalar[int](t, conn, "SELECT count(*)::int FROM usage_gap"); c != 2 || g != 2 {

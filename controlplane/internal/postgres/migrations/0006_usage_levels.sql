@@ -139,7 +139,8 @@ CREATE TABLE usage_day_by (LIKE usage_hour_by INCLUDING INDEXES) PARTITION BY RA
 CREATE INDEX ON usage_hour (app, bucket);
 CREATE INDEX ON usage_hour (server, bucket);
 
--- 过了保留期而删掉的小时，总数留在这里：守恒的核对不因删除而断。一个分区一行。
+-- 不再在各级里的总数，守恒的核对因此不因删除而断：一行一个清退了的天的合计的分区；late 是来得太晚、
+-- 连天都已清退的；cursors（可为负）是合并了的久不动的游标与它们的洞。
 CREATE TABLE usage_retired (
     partition         text        PRIMARY KEY,
     requests          bigint      NOT NULL,
