@@ -121,6 +121,9 @@ func (s *series) Batch(from uint64, limit int) *usagev1.Batch {
 	return s.batch(from, p)
 }
 
+// usualRecord 是一条记录通常的大小，取批时据此备好内存。
+const usualRecord = 320
+
 // picker 备好从 from 起的一次取，与从哪一帧读起。
 func (s *series) picker(from uint64, limit int) (p *picker, at uint64, ok bool) {
 	d := s.d
@@ -130,6 +133,7 @@ func (s *series) picker(from uint64, limit int) (p *picker, at uint64, ok bool) 
 		return nil, 0, false
 	}
 	p = &picker{epoch: s.epoch, want: from, limit: limit, reach: d.reachable(), known: from == 1, copies: slices.Clone(s.copies), log: d.log}
+	p.records = make([]byte, 0, min(min(limit, int(s.end()-from+1))*usualRecord, maxBatchBytes))
 	if c := s.marks.floor(from - 1); c.seq == from-1 {
 		p.known, p.base = true, c.totals
 	}
