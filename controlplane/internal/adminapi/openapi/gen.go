@@ -1629,7 +1629,7 @@ type Settings struct {
 		RequestsDays *int `json:"requests_days,omitempty"`
 	} `json:"retention,omitempty"`
 
-	// TimeZone IANA 时区名，报表与预算没有另说时用它
+	// TimeZone IANA 时区名，控制台以它显示；API 没有另说时一律是 UTC
 	//
 	// Example: Asia/Shanghai
 	TimeZone *string `json:"time_zone,omitempty"`
