@@ -18,7 +18,7 @@ import (
 func TestContract_Admin(t *testing.T) {
 	r := start(t, stack.Options{Nodes: 1})
 	c := newContract(t, openapi.Admin(), r.Admin.URL+"/api/v1", r.Admin.Token)
-	for name, part := range map[string]func(*contract, *rig){"objects": adminObjects, "keys": adminKeys, "config": adminConfig, "usage": adminUsage} {
+	for name, part := range map[string]func(*contract, *rig){"objects": adminObjects, "keys": adminKeys, "config": adminConfig, "usage": adminUsage, "books": adminBooks} {
 		t.Run(name, func(t *testing.T) { c.t = t; part(c, r) })
 	}
 	t.Run("documented defaults", func(t *testing.T) { c.t = t; adminDefaults(c) })
@@ -52,14 +52,19 @@ func TestContract_AdminWithoutADatabase(t *testing.T) {
 	pg.Kill()
 	bodies := map[string]string{
 		"putConfig": `{}`, "createServer": validServer("s"), "putServer": validServer("nothing"), "createModel": `{"name":"m"}`, "putModel": `{"name":"nothing"}`,
-		"createApp": `{"name":"a"}`, "putApp": `{"name":"nothing"}`, "createKey": `{"name":"k"}`,
+		"createApp": `{"name":"a"}`, "putApp": `{"name":"nothing"}`, "createKey": `{"name":"k"}`, "putSettings": `{}`,
+		"reconcileUsage": "day,model,cost\n2026-11-01,m,1\n",
 	}
 	for _, o := range c.operations() {
 		if o.id == "listQueues" {
 			continue
 		}
 		began := time.Now()
-		a := c.send(sent{method: o.method, path: fillPath(o.template), body: bodies[o.id], want: http.StatusServiceUnavailable})
+		media := ""
+		if o.id == "reconcileUsage" {
+			media = csvMedia
+		}
+		a := c.send(sent{method: o.method, path: fillPath(o.template), body: bodies[o.id], media: media, want: http.StatusServiceUnavailable})
 		if a.header.Get("Retry-After") == "" {
 			t.Errorf("%s: 503 without Retry-After", o.id)
 		}

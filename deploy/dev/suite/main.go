@@ -57,6 +57,15 @@ func fleet(name, timeout string, env ...string) group {
 	}
 }
 
+// books 是用量的账本自己：入库有多快，一个大安装一季度的用量查得有多快。
+func books(name string, env ...string) group {
+	return group{
+		name: name, dir: "controlplane", env: env,
+		args: []string{"-count=1", "-timeout=60m", "-p=1", "-run=TestFigures_|ConsoleQuestions", "./internal/usage", "./internal/postgres"},
+		must: []string{"TestFigures_EightNodesReportBatchesOfAThousandWhileTheRollerRuns", "TestUsageQuery_ConsoleQuestionsOverManyRows"},
+	}
+}
+
 var suites = map[string][]group{
 	"test": {
 		{name: "proto", dir: "proto", args: []string{"-race", "./..."}, cover: true},
@@ -69,7 +78,7 @@ var suites = map[string][]group{
 			must: []string{"TestOpenAINodeSDK", "TestOpenAIGoSDK", "TestQueue"}},
 		fleet("proof (small)", "20m"),
 	},
-	"proof": {core("schedule", full), node("node", full), fleet("proof", "90m", full)},
+	"proof": {core("schedule", full), node("node", full), books("books", full), fleet("proof", "90m", full)},
 }
 
 func main() {
