@@ -23,7 +23,7 @@ func TestHeavyQuery(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Minute)
 	defer cancel()
 	began := time.Now()
-	if _, err := f.pg.Query(ctx, history(began, 90, size(15, 500))); err != nil {
+	if _, err := f.pg.Query(ctx, history(began, 90, size(15, 2000))); err != nil {
 		t.Fatal(err)
 	}
 	made := time.Since(began)
@@ -74,7 +74,7 @@ func (q *questions) ask(ctx context.Context, n int, d time.Duration) {
 	var wg sync.WaitGroup
 	for i := range n {
 		wg.Go(func() {
-			rng := rand.New(rand.NewPCG(uint64(i), 5))
+			rng := rand.New(rand.NewPCG(rand.Uint64(), uint64(i)))
 			for time.Now().Before(end) && ctx.Err() == nil {
 				q.one(ctx, rng)
 			}
