@@ -14,11 +14,18 @@ import (
 // usageDir 是用量记录在数据目录里的名字。
 const usageDir = "usage"
 
+// segmentBytes 是一段多大：配额小的也要有十几段，好一段段地删。
+func segmentBytes(quota int64) int {
+	const usual = 16 << 20
+	return int(min(usual, quota/16))
+}
+
 // openRecords 打开用量的记录并使它跑着：数据目录独占着就写在里面，否则只在内存里，节点照常工作。
 // 停的次序由 onClose 定：交清用量之后才停落盘，停了落盘才放开目录。
 func (a *App) openRecords() {
 	cfg := journal.Config{KnownModel: a.knowsModel, Log: a.log.Named("journal"), Trouble: a.dataDir.problem,
-		KeepFor: time.Duration(a.cfg.JournalKeep), KeepBytes: a.cfg.JournalKeepBytes, Segments: segments.Config{Quota: a.cfg.JournalMaxBytes}}
+		KeepFor: time.Duration(a.cfg.JournalKeep), KeepBytes: a.cfg.JournalKeepBytes,
+		Segments: segments.Config{Quota: a.cfg.JournalMaxBytes, SegmentBytes: segmentBytes(a.cfg.JournalMaxBytes)}}
 	if a.dataDir.path != "" {
 		var err error
 		if a.records, err = journal.OpenDir(filepath.Join(a.dataDir.path, usageDir), cfg); err != nil {
