@@ -244,6 +244,32 @@ func TestGuard_ARestartWhileAwayRemembersWhatWasSpent(t *testing.T) {
 	r.want("nothing left", "insufficient_quota", r.g.Take(r.app, tokens(1), &Hold{}))
 }
 
+// TestGuard_AwayItWritesDownOnlyASmallPartAtATime 数盘上的那一份换过几回：每个请求写一次盘，就等一次盘。
+func TestGuard_AwayItWritesDownOnlyASmallPartAtATime(t *testing.T) {
+	for name, b := range map[string]state.Budget{"tokens": {Tokens: 100_000}, "money": {AmountNano: 100_000}, "both": {Tokens: 100_000, AmountNano: 100_000}} {
+		r := start(t, b)
+		r.hear(Spend{}, 0, 1)
+		r.pass(time.Minute)
+		writes, last := 0, os.FileInfo(nil)
+		for range 1_000 {
+			if reason := r.spend(Spend{10, 10}, Spend{10, 10}); reason != "" {
+				t.Fatalf("%s: %s", name, reason)
+			}
+			st, err := os.Stat(filepath.Join(r.dir, fileName))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if last == nil || !os.SameFile(last, st) {
+				writes++
+			}
+			last = st
+		}
+		if writes > claimParts {
+			t.Errorf("%s: written %d times for a tenth of the budget", name, writes)
+		}
+	}
+}
+
 func TestGuard_ARestartKnowsItsSpendingUntilTheJournalIsDelivered(t *testing.T) {
 	r := start(t, state.Budget{Tokens: 100})
 	r.hear(tokens(0), 0, 1)
