@@ -186,6 +186,9 @@ func (g *Guard) Take(app *state.App, estimate Spend, h *Hold) error {
 	if err := g.claim(app, a, estimate); err != nil {
 		return err
 	}
+	if h.account != a { // 等的当中钥匙换了 app，或者预算去掉过又有了
+		h.giveBack()
+	}
 	h.guard, h.account = g, a
 	h.reserved = h.reserved.plus(estimate)
 	a.flight = a.flight.plus(estimate)
@@ -207,12 +210,20 @@ func (h *Hold) Settle(spent Spend) {
 	g, a := h.guard, h.account
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	a.flight = a.flight.minus(h.reserved)
+	h.giveBack()
 	if spent != (Spend{}) {
 		a.open = a.open.plus(spent)
 		g.unsealed, g.unsaved = true, true
 	}
 	*h = Hold{}
+}
+
+// giveBack 还掉预留的；须持锁。
+func (h *Hold) giveBack() {
+	if h.account != nil {
+		h.account.flight = h.account.flight.minus(h.reserved)
+	}
+	h.reserved = Spend{}
 }
 
 // Release 放掉还没有结算的预留；可以多次调用。

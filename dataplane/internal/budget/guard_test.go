@@ -181,6 +181,28 @@ func TestGuard_ThousandsWaitingDoNotBurstThrough(t *testing.T) {
 	}
 }
 
+func TestGuard_AReservationIsGivenBackWhereItWasTaken(t *testing.T) {
+	r := start(t, state.Budget{Tokens: 100})
+	other := &state.App{Name: "other", Enabled: true, Budget: r.app.Budget}
+	day := time.Date(2026, 11, 23, 0, 0, 0, 0, r.zone)
+	heard := &configv1.Budgets{Nodes: 1}
+	for _, app := range []string{"team", "other"} {
+		heard.Apps = append(heard.Apps, &configv1.BudgetStatus{App: app, PeriodStartUnixMs: day.UnixMilli(), PeriodEndUnixMs: day.AddDate(0, 0, 1).UnixMilli()})
+	}
+	r.g.Heard(heard)
+	var h, running Hold
+	r.want("the first call", "", r.g.Take(r.app, tokens(100), &h))
+	r.want("another request", "", r.g.Take(other, tokens(100), &running))
+	r.want("the second call, after the key went to another app", "rate_limit_exceeded", r.g.Take(other, tokens(1), &h))
+	running.Release()
+	r.want("once there is room", "", r.g.Take(other, tokens(40), &h))
+	r.want("the first app is free again", "", r.g.Take(r.app, tokens(100), &Hold{}))
+	r.want("beside it", "", r.g.Take(other, tokens(60), &running))
+	h.Settle(Spend{})
+	r.want("the other request still holds its own", "", r.g.Take(other, tokens(40), &h))
+	r.want("and no more", "rate_limit_exceeded", r.g.Take(other, tokens(1), &Hold{}))
+}
+
 func TestGuard_AwayFromTheControlPlaneEachNodeSpendsItsPart(t *testing.T) {
 	r := start(t, state.Budget{Tokens: 100})
 	r.hear(tokens(40), 0, 3) // 余 60，一份 20
