@@ -404,6 +404,35 @@ func TestVolumeRestored_RecordsNeverTakeSequencesTheControlPlaneHas(t *testing.T
 	}
 }
 
+// TestVolumeRestored_WhatWasWrittenAgainMovesOnce：搬的时候，落盘失败而又写过一遍的只有一条。
+func TestVolumeRestored_WhatWasWrittenAgainMovesOnce(t *testing.T) {
+	d := newDisk(t)
+	j := onFake(t, d, small())
+	d.failing(failOn("sync", errIO))
+	add(j, 0, 3)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- j.disk.log.Run(ctx) }()
+	defer func() { cancel(); <-done }()
+	wait(t, "the failed sync", func() bool { return j.Health().SyncFailures > 0 })
+	d.failing(nil)
+	wait(t, "everything to be written again", func() bool {
+		j.disk.beat(time.Now())
+		j.disk.mu.Lock()
+		defer j.disk.mu.Unlock()
+		return len(j.disk.rewrite) == 0 && len(j.disk.cur.copies) == 3
+	})
+	j.Acked(99)
+	wait(t, "the records to move", func() bool {
+		j.disk.beat(time.Now())
+		j.disk.settle()
+		j.disk.mu.Lock()
+		defer j.disk.mu.Unlock()
+		return j.disk.keep.moving == nil && j.disk.reachable() == j.disk.log.Stats().Last
+	})
+	newLedger(t).drain(j).exactly(0, 3)
+}
+
 // TestClock_JumpsOfHoursChangeOnlyTheTimes：钟前后跳几小时，记录、序号与总数一样，只有时刻跟着它。
 func TestClock_JumpsOfHoursChangeOnlyTheTimes(t *testing.T) {
 	var mu sync.Mutex
