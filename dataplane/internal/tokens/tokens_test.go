@@ -87,6 +87,7 @@ func TestPrompt_EachShapeOfInput(t *testing.T) {
 		`{"prompt":["2 + 2 = 4","2 + 2 = 4"]}`:                     {dialect.Completions, 14},
 		`{"prompt":[1,2,3]}`:                                       {dialect.Completions, 3},
 		`{"input":[[1,2],[3]]}`:                                    {dialect.Embeddings, 3},
+		`{"input":[[["2 + 2 = 4"]]]}`:                              {dialect.Embeddings, 0},
 		`{"input":[{"type":"text","text":"2 + 2 = 4"}]}`:           {dialect.Moderations, 7},
 		`{"query":"2 + 2 = 4","documents":["2 + 2 = 4"]}`:          {dialect.Rerank, 14},
 		`{"query":"2 + 2 = 4","documents":[{"text":"2 + 2 = 4"}]}`: {dialect.Rerank, 14},
