@@ -71,6 +71,7 @@ type Guard struct {
 	accounts map[string]*account
 	heard    time.Time // 最近一条 Budgets 到的时刻；零值即还没有
 	unsealed bool      // 有账还没有盖上记录的位置
+	places   map[uint64]place
 	unsaved  bool
 }
 
@@ -87,7 +88,10 @@ func New(cfg Config, deps Deps) (*Guard, error) {
 			*d.v = d.def
 		}
 	}
-	g := &Guard{cfg: cfg, reached: deps.Reached, log: deps.Log, now: deps.Now, accounts: map[string]*account{}}
+	g := &Guard{cfg: cfg, reached: deps.Reached, log: deps.Log, now: deps.Now, accounts: map[string]*account{}, places: map[uint64]place{}}
+	for _, m := range g.reached() {
+		g.places[m.Epoch] = place{seq: m.Seq}
+	}
 	if g.log == nil {
 		g.log = zap.NewNop()
 	}

@@ -145,6 +145,50 @@ func TestGuard_OwnSpendingCountsUntilTheCursorHasPassedIt(t *testing.T) {
 	}
 }
 
+// TestGuard_ARecordSeriesLongAtRestIsNotWaitedFor：内存里的那一份几天前用过一次，控制面早已不再说它的游标。
+func TestGuard_ARecordSeriesLongAtRestIsNotWaitedFor(t *testing.T) {
+	r := start(t, state.Budget{Tokens: 100})
+	memory := uint64(0)
+	r.g.reached = func() []Mark { return []Mark{{Epoch: epoch, Seq: r.seq}, {Epoch: 8, Seq: memory}} }
+	r.hear(tokens(0), 0, 1)
+	memory = 1
+	r.hear(tokens(0), 0, 1)
+	r.spend(tokens(1), tokens(30))
+	r.hear(tokens(0), 0, 1) // 盖上两份的位置
+	r.hear(tokens(0), 1, 1)
+	if own := r.g.accounts["team"].mine(); own != tokens(30) {
+		t.Errorf("%+v is still on its way, want 30 tokens: either series may hold it", own)
+	}
+	r.pass(2 * 24 * time.Hour)
+	for range 8 {
+		r.hear(tokens(30), 1, 1)
+		r.pass(time.Second)
+	}
+	r.spend(tokens(1), tokens(40))
+	r.hear(tokens(30), 1, 1)
+	r.hear(tokens(70), 2, 1)
+	r.want("40 of 70 are this node's own, counted once", "", r.g.Check(r.app))
+}
+
+func TestGuard_ParcelsPutTogetherWaitForEverySeries(t *testing.T) {
+	a := &account{}
+	for i := range uint64(maxParcels + 1) {
+		marks := []Mark{{Epoch: epoch, Seq: i + 1}}
+		if i == 0 {
+			marks = append(marks, Mark{Epoch: 8, Seq: 5})
+		}
+		a.open = tokens(1)
+		a.seal(time.Time{}, marks)
+	}
+	a.booked(map[uint64]uint64{epoch: 1_000})
+	if len(a.own) != 1 || a.own[0].Spend != tokens(2) {
+		t.Errorf("%+v", a.own)
+	}
+	if a.booked(map[uint64]uint64{epoch: 2, 8: 5}); len(a.own) != 0 {
+		t.Errorf("%+v", a.own)
+	}
+}
+
 func TestGuard_RequestsInFlightHoldWhatTheyAreExpectedToSpend(t *testing.T) {
 	r := start(t, state.Budget{Tokens: 100})
 	r.hear(tokens(50), 0, 1)
