@@ -93,7 +93,6 @@ func Start(ctx context.Context, cfg Config, version string, log *zap.Logger) (_ 
 	if a.dataDir, err = openDataDir(cfg.DataDir, log); err != nil {
 		return nil, err
 	}
-	a.onClose(a.dataDir.close)
 	a.node, a.epoch = nodeID(cfg, a.dataDir.path, log), nextEpoch(a.dataDir.path, log)
 
 	registry := ops.NewRegistry()
@@ -167,10 +166,11 @@ func (a *App) goOn(what string, run func() error) {
 // onClose 记下停的时候要做的；后记的先做。
 func (a *App) onClose(f func()) { a.closers = append(a.closers, f) }
 
-// close 断开一切，等后台的零件都结束。
+// close 断开一切，等后台的零件都结束；它们最后还要存盘，所以那之后才放开数据目录。
 func (a *App) close() {
 	for i := len(a.closers) - 1; i >= 0; i-- {
 		a.closers[i]()
 	}
 	a.background.Wait()
+	a.dataDir.close()
 }

@@ -1,6 +1,9 @@
 package app
 
 import (
+	"context"
+	"crypto/tls"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -101,6 +104,68 @@ func TestWait_UsageOfCutRequestsIsHandedOver(t *testing.T) {
 	}
 	if l := cp.Ledgers(); len(l) != 1 || l[0].Totals.Requests != 1 || l[0].Totals.Attempts != 1 {
 		t.Errorf("%+v", l)
+	}
+}
+
+// TestWait_WaitsForCallsWhoseClientLeftOnHTTP2：那里客户端一走，连接就算完了，而调用还在收。
+func TestWait_WaitsForCallsWhoseClientLeftOnHTTP2(t *testing.T) {
+	cp, up := controltest.Start(t, controltest.Config{}), upstream(t, upstreamtest.Config{})
+	cfg := testConfig(cp.Addr(), t.TempDir())
+	cfg.HTTPTLSCert, cfg.HTTPTLSKey, _ = certificate(t)
+	p := launch(t, cfg)
+	snap := snapshot(up.URL())
+	snap.Servers[0].OnDisconnect = configv1.OnDisconnect_ON_DISCONNECT_DRAIN
+	cp.WaitAck(t, cp.Push(t, snap))
+	gate := make(chan struct{})
+	up.SetScript(func(r *upstreamtest.Request) upstreamtest.Behavior {
+		b := r.Default
+		b.HoldLast = gate
+		return b
+	})
+	ctx, leave := context.WithCancel(t.Context())
+	defer leave()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+p.HTTPAddr()+"/v1/chat/completions",
+		strings.NewReader(`{"model":"gpt-4o","stream":true,"messages":[{"role":"user","content":"hi"}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Authorization", "Bearer "+secret)
+	transport := &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
+	defer transport.CloseIdleConnections()
+	resp, err := transport.RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.ProtoMajor != 2 {
+		t.Fatalf("the server speaks %s", resp.Proto)
+	}
+	leave()
+	transport.CloseIdleConnections()
+	p.stop()
+	eventually(t, "the listener to close", func() bool {
+		conn, err := net.Dial("tcp", p.HTTPAddr())
+		if err == nil {
+			conn.Close()
+		}
+		return err != nil
+	})
+	select {
+	case err := <-p.ended:
+		p.ended <- err
+		t.Errorf("ended while a call was being read: %v", err)
+	case <-time.After(3 * time.Second): // net/http 在空着的 HTTP/2 连接上也要等一秒才断
+	}
+	close(gate)
+	if err := p.end(); err != nil {
+		t.Fatal(err)
+	}
+	if l := cp.Ledgers(); len(l) != 1 || l[0].Totals.Requests != 1 {
+		t.Errorf("%+v", l)
+	}
+	if p.logs.FilterMessageSnippet("are cut").Len() != 0 {
+		t.Error("the call was cut though it ended in time")
 	}
 }
 

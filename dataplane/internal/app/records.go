@@ -21,7 +21,7 @@ func segmentBytes(quota int64) int {
 }
 
 // openRecords 打开用量的记录并使它跑着：数据目录独占着就写在里面，否则只在内存里，节点照常工作。
-// 停的次序由 onClose 定：交清用量之后才停落盘，停了落盘才放开目录。
+// 停的次序由 onClose 定：交清用量之后才停落盘；目录在一切都停了之后才放开，见 close。
 func (a *App) openRecords() {
 	cfg := journal.Config{KnownModel: a.knowsModel, Log: a.log.Named("journal"), Trouble: a.dataDir.problem,
 		KeepFor: time.Duration(a.cfg.JournalKeep), KeepBytes: a.cfg.JournalKeepBytes,

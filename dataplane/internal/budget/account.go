@@ -107,9 +107,20 @@ func (a *account) seal(now time.Time, marks []Mark) {
 	a.own = append(a.own, parcel{Spend: a.open, sealed: now, marks: marks})
 	a.open = Spend{}
 	if len(a.own) > maxParcels {
-		a.own[1].Spend = a.own[1].plus(a.own[0].Spend)
+		a.own[1].Spend, a.own[1].marks = a.own[1].plus(a.own[0].Spend), later(a.own[0].marks, a.own[1].marks)
 		a.own = slices.Delete(a.own, 0, 1)
 	}
+}
+
+// later 是先后两次的位置里各份最后的；后一次没有的，是它久不动了。不改入参：各本账共用着。
+func later(was, now []Mark) []Mark {
+	all := slices.Clip(now)
+	for _, m := range was {
+		if !slices.ContainsFunc(now, func(n Mark) bool { return n.Epoch == m.Epoch }) {
+			all = append(all, m)
+		}
+	}
+	return all
 }
 
 // booked 去掉已入库的：cursors 是各 epoch 入库到了哪里。

@@ -71,6 +71,7 @@ type Guard struct {
 	accounts map[string]*account
 	heard    time.Time // 最近一条 Budgets 到的时刻；零值即还没有
 	unsealed bool      // 有账还没有盖上记录的位置
+	places   map[uint64]place
 	unsaved  bool
 }
 
@@ -87,7 +88,10 @@ func New(cfg Config, deps Deps) (*Guard, error) {
 			*d.v = d.def
 		}
 	}
-	g := &Guard{cfg: cfg, reached: deps.Reached, log: deps.Log, now: deps.Now, accounts: map[string]*account{}}
+	g := &Guard{cfg: cfg, reached: deps.Reached, log: deps.Log, now: deps.Now, accounts: map[string]*account{}, places: map[uint64]place{}}
+	for _, m := range g.reached() {
+		g.places[m.Epoch] = place{seq: m.Seq}
+	}
 	if g.log == nil {
 		g.log = zap.NewNop()
 	}
@@ -186,6 +190,9 @@ func (g *Guard) Take(app *state.App, estimate Spend, h *Hold) error {
 	if err := g.claim(app, a, estimate); err != nil {
 		return err
 	}
+	if h.account != a { // 等的当中钥匙换了 app，或者预算去掉过又有了
+		h.giveBack()
+	}
 	h.guard, h.account = g, a
 	h.reserved = h.reserved.plus(estimate)
 	a.flight = a.flight.plus(estimate)
@@ -207,12 +214,20 @@ func (h *Hold) Settle(spent Spend) {
 	g, a := h.guard, h.account
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	a.flight = a.flight.minus(h.reserved)
+	h.giveBack()
 	if spent != (Spend{}) {
 		a.open = a.open.plus(spent)
 		g.unsealed, g.unsaved = true, true
 	}
 	*h = Hold{}
+}
+
+// giveBack 还掉预留的；须持锁。
+func (h *Hold) giveBack() {
+	if h.account != nil {
+		h.account.flight = h.account.flight.minus(h.reserved)
+	}
+	h.reserved = Spend{}
 }
 
 // Release 放掉还没有结算的预留；可以多次调用。

@@ -145,6 +145,50 @@ func TestGuard_OwnSpendingCountsUntilTheCursorHasPassedIt(t *testing.T) {
 	}
 }
 
+// TestGuard_ARecordSeriesLongAtRestIsNotWaitedFor：内存里的那一份几天前用过一次，控制面早已不再说它的游标。
+func TestGuard_ARecordSeriesLongAtRestIsNotWaitedFor(t *testing.T) {
+	r := start(t, state.Budget{Tokens: 100})
+	memory := uint64(0)
+	r.g.reached = func() []Mark { return []Mark{{Epoch: epoch, Seq: r.seq}, {Epoch: 8, Seq: memory}} }
+	r.hear(tokens(0), 0, 1)
+	memory = 1
+	r.hear(tokens(0), 0, 1)
+	r.spend(tokens(1), tokens(30))
+	r.hear(tokens(0), 0, 1) // 盖上两份的位置
+	r.hear(tokens(0), 1, 1)
+	if own := r.g.accounts["team"].mine(); own != tokens(30) {
+		t.Errorf("%+v is still on its way, want 30 tokens: either series may hold it", own)
+	}
+	r.pass(2 * 24 * time.Hour)
+	for range 8 {
+		r.hear(tokens(30), 1, 1)
+		r.pass(time.Second)
+	}
+	r.spend(tokens(1), tokens(40))
+	r.hear(tokens(30), 1, 1)
+	r.hear(tokens(70), 2, 1)
+	r.want("40 of 70 are this node's own, counted once", "", r.g.Check(r.app))
+}
+
+func TestGuard_ParcelsPutTogetherWaitForEverySeries(t *testing.T) {
+	a := &account{}
+	for i := range uint64(maxParcels + 1) {
+		marks := []Mark{{Epoch: epoch, Seq: i + 1}}
+		if i == 0 {
+			marks = append(marks, Mark{Epoch: 8, Seq: 5})
+		}
+		a.open = tokens(1)
+		a.seal(time.Time{}, marks)
+	}
+	a.booked(map[uint64]uint64{epoch: 1_000})
+	if len(a.own) != 1 || a.own[0].Spend != tokens(2) {
+		t.Errorf("%+v", a.own)
+	}
+	if a.booked(map[uint64]uint64{epoch: 2, 8: 5}); len(a.own) != 0 {
+		t.Errorf("%+v", a.own)
+	}
+}
+
 func TestGuard_RequestsInFlightHoldWhatTheyAreExpectedToSpend(t *testing.T) {
 	r := start(t, state.Budget{Tokens: 100})
 	r.hear(tokens(50), 0, 1)
@@ -179,6 +223,28 @@ func TestGuard_ThousandsWaitingDoNotBurstThrough(t *testing.T) {
 	if admitted != 100 {
 		t.Errorf("%d admitted", admitted)
 	}
+}
+
+func TestGuard_AReservationIsGivenBackWhereItWasTaken(t *testing.T) {
+	r := start(t, state.Budget{Tokens: 100})
+	other := &state.App{Name: "other", Enabled: true, Budget: r.app.Budget}
+	day := time.Date(2026, 11, 23, 0, 0, 0, 0, r.zone)
+	heard := &configv1.Budgets{Nodes: 1}
+	for _, app := range []string{"team", "other"} {
+		heard.Apps = append(heard.Apps, &configv1.BudgetStatus{App: app, PeriodStartUnixMs: day.UnixMilli(), PeriodEndUnixMs: day.AddDate(0, 0, 1).UnixMilli()})
+	}
+	r.g.Heard(heard)
+	var h, running Hold
+	r.want("the first call", "", r.g.Take(r.app, tokens(100), &h))
+	r.want("another request", "", r.g.Take(other, tokens(100), &running))
+	r.want("the second call, after the key went to another app", "rate_limit_exceeded", r.g.Take(other, tokens(1), &h))
+	running.Release()
+	r.want("once there is room", "", r.g.Take(other, tokens(40), &h))
+	r.want("the first app is free again", "", r.g.Take(r.app, tokens(100), &Hold{}))
+	r.want("beside it", "", r.g.Take(other, tokens(60), &running))
+	h.Settle(Spend{})
+	r.want("the other request still holds its own", "", r.g.Take(other, tokens(40), &h))
+	r.want("and no more", "rate_limit_exceeded", r.g.Take(other, tokens(1), &Hold{}))
 }
 
 func TestGuard_AwayFromTheControlPlaneEachNodeSpendsItsPart(t *testing.T) {
@@ -242,6 +308,32 @@ func TestGuard_ARestartWhileAwayRemembersWhatWasSpent(t *testing.T) {
 		t.Errorf("spent %d of a part of 20", total)
 	}
 	r.want("nothing left", "insufficient_quota", r.g.Take(r.app, tokens(1), &Hold{}))
+}
+
+// TestGuard_AwayItWritesDownOnlyASmallPartAtATime 数盘上的那一份换过几回：每个请求写一次盘，就等一次盘。
+func TestGuard_AwayItWritesDownOnlyASmallPartAtATime(t *testing.T) {
+	for name, b := range map[string]state.Budget{"tokens": {Tokens: 100_000}, "money": {AmountNano: 100_000}, "both": {Tokens: 100_000, AmountNano: 100_000}} {
+		r := start(t, b)
+		r.hear(Spend{}, 0, 1)
+		r.pass(time.Minute)
+		writes, last := 0, os.FileInfo(nil)
+		for range 1_000 {
+			if reason := r.spend(Spend{10, 10}, Spend{10, 10}); reason != "" {
+				t.Fatalf("%s: %s", name, reason)
+			}
+			st, err := os.Stat(filepath.Join(r.dir, fileName))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if last == nil || !os.SameFile(last, st) {
+				writes++
+			}
+			last = st
+		}
+		if writes > claimParts {
+			t.Errorf("%s: written %d times for a tenth of the budget", name, writes)
+		}
+	}
 }
 
 func TestGuard_ARestartKnowsItsSpendingUntilTheJournalIsDelivered(t *testing.T) {

@@ -37,13 +37,38 @@ func (g *Guard) Heard(m *configv1.Budgets) {
 	g.seal(now)
 }
 
+// place 是一份记录写到了哪里，何时到的；零值的时刻是本进程起来之前。
+type place struct {
+	seq uint64
+	at  time.Time
+}
+
+// quiet 是一份记录多久不动，就不再等它的游标：控制面只说一天之内动过的，等一个它不再说的，
+// 入了库的花费就一直算两遍。刚结的账不会在这么久不动的记录里。
+const quiet = time.Hour
+
+// lately 是近来动过的各份记录的位置；须持锁，每隔 SealEvery 调用。
+func (g *Guard) lately(now time.Time) (marks []Mark) {
+	for _, m := range g.reached() {
+		p := g.places[m.Epoch]
+		if p.seq != m.Seq {
+			p = place{m.Seq, now}
+			g.places[m.Epoch] = p
+		}
+		if now.Sub(p.at) < quiet {
+			marks = append(marks, m)
+		}
+	}
+	return marks
+}
+
 // seal 给各本账盖上记录此刻的位置；须持锁。
 func (g *Guard) seal(now time.Time) {
+	marks := g.lately(now)
 	if !g.unsealed {
 		return
 	}
 	g.unsealed = false
-	marks := g.reached()
 	for _, a := range g.accounts {
 		a.seal(now, marks)
 	}

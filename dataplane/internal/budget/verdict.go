@@ -97,11 +97,17 @@ func (g *Guard) claim(app *state.App, a *account, estimate Spend) error {
 	if g.file == nil || !a.known || a.fresh(g.now(), g.cfg.Fresh) {
 		return nil
 	}
+	b, spent, nodes := app.Budget, a.spent(), max(a.told.nodes, 1)
 	need := a.mine().plus(a.flight).plus(estimate)
+	if b.AmountNano == 0 { // 没有限的一项不必预支：它没有份，每个请求都得写一次盘
+		need.Nano = 0
+	}
+	if b.Tokens == 0 {
+		need.Tokens = 0
+	}
 	if need.max(a.claimed) == a.claimed {
 		return nil
 	}
-	b, spent, nodes := app.Budget, a.spent(), max(a.told.nodes, 1)
 	was := a.claimed
 	a.claimed = Spend{
 		Nano:   claimed(need.Nano, b.AmountNano-spent.Nano, nodes),

@@ -72,7 +72,7 @@ func (s *series) copied(seq, frame uint64) {
 		s.copies[i].frame = frame
 		return
 	}
-	s.copies = slices.Insert(slices.Clone(s.copies), i, point{seq, frame}) // 取批的人手上有旧的那一份
+	s.copies = slices.Insert(s.copies, i, point{seq, frame})
 	if s.first == 0 || seq < s.first {
 		s.first = seq
 	}

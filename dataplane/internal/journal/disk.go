@@ -60,11 +60,9 @@ func openDisk(dir string, cfg Config, tidy func()) (*disk, error) {
 	return d, nil
 }
 
-// notify 收下日志出的事；在日志的 goroutine 里，不拿它的锁。
+// notify 收下日志出的事；在日志的 goroutine 里，不拿它的锁。说的时候也不拿 mu：请求在等它。
 func (d *disk) notify(e segments.Event) {
 	fields := []zap.Field{zap.Uint64("first_frame", e.First), zap.Uint64("last_frame", e.Last), zap.Error(e.Err)}
-	d.mu.Lock()
-	defer d.mu.Unlock()
 	switch e.Kind {
 	case segments.AllocFailed:
 		d.cfg.Log.Warn("no room for the next stretch of the usage journal", fields[2])
@@ -72,13 +70,19 @@ func (d *disk) notify(e segments.Event) {
 		d.cfg.Log.Info("the usage journal has room again")
 	case segments.SyncFailed:
 		d.cfg.Log.Error("usage could not be synced to disk, writing it again", fields...)
+	case segments.Damaged:
+		d.cfg.Log.Error("usage on disk can no longer be read", fields...)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch e.Kind {
+	case segments.SyncFailed:
 		if d.hold.first == 0 || e.First < d.hold.first {
 			d.hold.first = e.First
 		}
 		d.hold.mark = 0
 		d.rewrite = append(d.rewrite, run{e.First, e.Last})
 	case segments.Damaged:
-		d.cfg.Log.Error("usage on disk can no longer be read", fields...)
 		d.boot.damaged++
 		d.keep.mark = true // 没有后来的记录，也要说得清丢了几条
 	}

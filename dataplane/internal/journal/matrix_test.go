@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/vega-gateway/vega/dataplane/internal/segments"
@@ -173,6 +175,30 @@ func TestSync_WhatFailedToSyncIsWrittenAgain(t *testing.T) {
 	}
 	third, _ := restarted(t, lostPages, small())
 	newLedger(t).drain(third).exactly(0, 6)
+}
+
+// TestSync_RequestsDoNotWaitForWhatIsSaidAboutIt：写日志的那一刻，Open 照样走得通。
+func TestSync_RequestsDoNotWaitForWhatIsSaidAboutIt(t *testing.T) {
+	d, cfg := newDisk(t), small()
+	opened := make(chan struct{}, 1)
+	var j *Journal
+	cfg.Log = zap.New(zapcore.NewCore(zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig()), zapcore.AddSync(io.Discard), zap.ErrorLevel),
+		zap.Hooks(func(zapcore.Entry) error {
+			go func() { j.Open(opening("r1")).Abandon(); opened <- struct{}{} }()
+			select {
+			case <-opened:
+			case <-time.After(10 * time.Second):
+				t.Error("a request waits for the log")
+			}
+			return nil
+		}))
+	j = onFake(t, d, cfg)
+	d.failing(failOn("sync", errIO))
+	add(j, 0, 1)
+	j.disk.log.Close() // 落最后一次盘
+	if j.Health().SyncFailures == 0 {
+		t.Fatal("the disk took it")
+	}
 }
 
 // TestEIO_NothingIsLostWhileTheProcessLives：一直出错的盘，能报的都报出去，各一次。
@@ -402,6 +428,35 @@ func TestVolumeRestored_RecordsNeverTakeSequencesTheControlPlaneHas(t *testing.T
 	if b := again.Sources()[1].Batch(l.cursor+1, 10); b != nil {
 		t.Errorf("%v", b)
 	}
+}
+
+// TestVolumeRestored_WhatWasWrittenAgainMovesOnce：搬的时候，落盘失败而又写过一遍的只有一条。
+func TestVolumeRestored_WhatWasWrittenAgainMovesOnce(t *testing.T) {
+	d := newDisk(t)
+	j := onFake(t, d, small())
+	d.failing(failOn("sync", errIO))
+	add(j, 0, 3)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- j.disk.log.Run(ctx) }()
+	defer func() { cancel(); <-done }()
+	wait(t, "the failed sync", func() bool { return j.Health().SyncFailures > 0 })
+	d.failing(nil)
+	wait(t, "everything to be written again", func() bool {
+		j.disk.beat(time.Now())
+		j.disk.mu.Lock()
+		defer j.disk.mu.Unlock()
+		return len(j.disk.rewrite) == 0 && len(j.disk.cur.copies) == 3
+	})
+	j.Acked(99)
+	wait(t, "the records to move", func() bool {
+		j.disk.beat(time.Now())
+		j.disk.settle()
+		j.disk.mu.Lock()
+		defer j.disk.mu.Unlock()
+		return j.disk.keep.moving == nil && j.disk.reachable() == j.disk.log.Stats().Last
+	})
+	newLedger(t).drain(j).exactly(0, 3)
 }
 
 // TestClock_JumpsOfHoursChangeOnlyTheTimes：钟前后跳几小时，记录、序号与总数一样，只有时刻跟着它。

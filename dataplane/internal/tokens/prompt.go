@@ -31,12 +31,12 @@ func (c *Counter) Prompt(model string, kind dialect.Kind, body []byte) int64 {
 	case dialect.Responses:
 		t.responses(root)
 	case dialect.Completions:
-		t.input(root.Get("prompt"))
+		t.input(root.Get("prompt"), inputDepth)
 	case dialect.Embeddings, dialect.Moderations:
-		t.input(root.Get("input"))
+		t.input(root.Get("input"), inputDepth)
 	case dialect.Rerank:
-		t.input(root.Get("query"))
-		t.input(root.Get("documents"))
+		t.input(root.Get("query"), inputDepth)
+		t.input(root.Get("documents"), inputDepth)
 	}
 	n := t.texts()
 	if !native {
@@ -143,15 +143,19 @@ func (t *tally) tools(root gjson.Result) {
 	t.text(root.Get("functions").Raw)
 }
 
-// input 数一段文字、几段文字，或者已经是 token 的数组。
-func (t *tally) input(in gjson.Result) {
+// inputDepth 是输入里数组至多套几层：几组 token。再深的不是哪个接口的写法；每进一层都要把里面的再扫一遍。
+const inputDepth = 2
+
+// input 数一段文字、几段文字，或者已经是 token 的数组；depth 是还可以进几层。
+func (t *tally) input(in gjson.Result, depth int) {
 	switch {
+	case in.IsArray() && depth == 0:
 	case in.IsArray():
 		in.ForEach(func(_, v gjson.Result) bool {
 			if v.Type == gjson.Number {
 				t.fixed++
 			} else {
-				t.input(v)
+				t.input(v, depth-1)
 			}
 			return true
 		})

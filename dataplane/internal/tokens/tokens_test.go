@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tidwall/gjson"
 	"github.com/tiktoken-go/tokenizer/codec"
@@ -86,6 +87,7 @@ func TestPrompt_EachShapeOfInput(t *testing.T) {
 		`{"prompt":["2 + 2 = 4","2 + 2 = 4"]}`:                     {dialect.Completions, 14},
 		`{"prompt":[1,2,3]}`:                                       {dialect.Completions, 3},
 		`{"input":[[1,2],[3]]}`:                                    {dialect.Embeddings, 3},
+		`{"input":[[["2 + 2 = 4"]]]}`:                              {dialect.Embeddings, 0},
 		`{"input":[{"type":"text","text":"2 + 2 = 4"}]}`:           {dialect.Moderations, 7},
 		`{"query":"2 + 2 = 4","documents":["2 + 2 = 4"]}`:          {dialect.Rerank, 14},
 		`{"query":"2 + 2 = 4","documents":[{"text":"2 + 2 = 4"}]}`: {dialect.Rerank, 14},
@@ -109,6 +111,29 @@ func TestOutput_SegmentsDoNotMergeAndEscapesAreUndone(t *testing.T) {
 	raw := []byte(`床前明月光\n\"quoted\" \ud83d\ude00`)
 	if plain, got := c.output("gpt-4o", "床前明月光\n\"quoted\" \U0001f600"), c.Output("gpt-4o", raw, int64(len(raw))); plain != got {
 		t.Errorf("%d and %d", plain, got)
+	}
+}
+
+// TestOutput_LongRunsOfSpaceCostLittle 防着占住 CPU 的文字：不切开的话这些要数几十秒。
+func TestOutput_LongRunsOfSpaceCostLittle(t *testing.T) {
+	c := New()
+	text := []byte(strings.Repeat(" \n", 64<<10))
+	done := make(chan int64, 2)
+	for _, model := range []string{"gpt-4o", "gpt-4"} {
+		go func() { done <- c.Output(model, text, int64(len(text))) }()
+	}
+	for range cap(done) {
+		select {
+		case n := <-done:
+			if n < 60<<10 || n > 70<<10 { // 一对一个 token
+				t.Errorf("%d tokens", n)
+			}
+		case <-time.After(20 * time.Second):
+			t.Fatal("counting does not end")
+		}
+	}
+	if s := "a" + strings.Repeat(" ", longestSpace) + "b"; spaceCut(s) != len(s) || spaceCut(" "+s) != len(s)+1 || spaceCut(s[:9]+" "+s[9:]) >= len(s) {
+		t.Error("only what is longer than the bound is cut")
 	}
 }
 
