@@ -129,15 +129,6 @@ func readFloors(ctx context.Context, q *sqlcgen.Queries) (map[usage.Level]time.T
 	return out, nil
 }
 
-// FoldUsageCursors 把 before 以后再没有动过的游标与它们的洞合成一笔，返回合了几个。
-func (s *Store) FoldUsageCursors(ctx context.Context, before time.Time) (int, error) {
-	n, err := s.q.FoldUsageCursors(ctx, before)
-	if err != nil {
-		return 0, vegaerr.Wrap(err, vegaerr.Unavailable, "", "usage tables cannot be maintained now")
-	}
-	return int(n), nil
-}
-
 // VacuumUsage 清扫取走了的增量留下的空位。
 func (s *Store) VacuumUsage(ctx context.Context) error {
 	if _, err := s.pool.Exec(ctx, "VACUUM usage_delta"); err != nil {

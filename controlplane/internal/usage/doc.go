@@ -10,12 +10,13 @@
 //
 //	节点 → Hello → Ack(高水位) → Batch → 校验 → Store.IngestUsage（一个事务：锁游标、Plan、推进游标、追加 usage_delta 与逐条的请求）→ Ack
 //	Roller → Store.RollUsage（一个事务：删增量、加进分钟、小时、天与按单个维度的合计）
-//	Keeper → PrepareUsage、RetireUsage（一个事务：抬 usage_floor、留下总数、删分区）、FoldUsageCursors
+//	Keeper → PrepareUsage、RetireUsage（一个事务：抬 usage_floor、留下总数、删分区）
 //	Reader.Query → Store.QueryUsage（各级与还没有并入的增量，一个快照）→ 行与总数
 //
 // # 不变量
 //
 //   - 一条记录（节点、epoch、序号）至多计一次：游标与增量在同一个事务里前进。
+//   - 游标永不删：它是唯一记得计到哪里的，删了而节点再来，就从头重计；一个 epoch 只一小行，洞的行也一直留着。
 //   - 未提交之前不确认；已提交而确认丢了，重送的那一批因游标而成为重复。
 //   - 一行增量恰好并入一次：删它与加总数在同一个事务里，同时只有一个 roller（咨询锁）。
 //   - 守恒：天的合计、增量、已清退的与洞之和减去所有游标的累计，每一栏恒为零（Store.UsageConservation）。

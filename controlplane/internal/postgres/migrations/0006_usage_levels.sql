@@ -140,7 +140,7 @@ CREATE INDEX ON usage_hour (app, bucket);
 CREATE INDEX ON usage_hour (server, bucket);
 
 -- 不再在各级里的总数，守恒的核对因此不因删除而断：一行一个清退了的天的合计的分区；late 是来得太晚、
--- 连天都已清退的；cursors（可为负）是合并了的久不动的游标与它们的洞。
+-- 连天都已清退的。
 CREATE TABLE usage_retired (
     partition         text        PRIMARY KEY,
     requests          bigint      NOT NULL,
