@@ -18,6 +18,9 @@ func (s *Store) SampleUsage(ctx context.Context) (usage.Sample, error) {
 	var sample usage.Sample
 	options := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
 	err := pgx.BeginTxFunc(ctx, s.pool, options, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, usageQueryLocks); err != nil {
+			return fmt.Errorf("lock the levels: %w", err)
+		}
 		floors, err := readFloors(ctx, s.q.WithTx(tx))
 		if err != nil {
 			return err

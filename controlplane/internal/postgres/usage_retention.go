@@ -60,7 +60,12 @@ func (s *Store) RetireUsage(ctx context.Context, level usage.Level, floor time.T
 
 // maintain 与 roller 互斥；等不到表锁就放手，不让查询在它后面排队。
 func (s *Store) maintain(ctx context.Context, f func(pgx.Tx) error) error {
+	ctx, cancel := context.WithTimeout(ctx, s.rollTimeout)
+	defer cancel()
 	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+		if err := s.limitStatements(ctx, tx); err != nil {
+			return err
+		}
 		if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1)", int64(rollLock)); err != nil {
 			return fmt.Errorf("take the roll lock: %w", err)
 		}
@@ -131,6 +136,8 @@ func readFloors(ctx context.Context, q *sqlcgen.Queries) (map[usage.Level]time.T
 
 // VacuumUsage 清扫取走了的增量留下的空位。
 func (s *Store) VacuumUsage(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, s.rollTimeout)
+	defer cancel()
 	if _, err := s.pool.Exec(ctx, "VACUUM usage_delta"); err != nil {
 		return vegaerr.Wrap(err, vegaerr.Unavailable, "", "usage tables cannot be maintained now")
 	}
