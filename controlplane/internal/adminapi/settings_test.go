@@ -83,7 +83,7 @@ func TestSettings_EveryDefectIsNamedAtOnceAndNothingWritten(t *testing.T) {
 	if got := strings.Join(paths, " "); got != "retention.minutes_days retention.requests_days retention.hours_days requests.sample time_zone currency" {
 		t.Errorf("%s", got)
 	}
-	for _, body := range []string{`{"retention":{"weeks":1}}`, `[]`, `{} {}`, `{"requests":{"sample":"all"}}`, ``} {
+	for _, body := range []string{`{"retention":{"weeks":1}}`, `[]`, `{} {}`, `{}}`, `null`, `{"retention":{"hours_days":31,"minutes_days":7}}`, `{"requests":{"sample":"all"}}`, ``} {
 		b.bad("PUT", "/settings", body, "Content-Type", "application/json").want(400)
 	}
 	b.bad("PUT", "/settings?dry_run=true", `{}`).want(400)

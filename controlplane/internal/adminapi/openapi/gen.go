@@ -1619,7 +1619,7 @@ type Settings struct {
 		// DaysDays 每天（UTC）的用量；按月删
 		DaysDays *int `json:"days_days,omitempty"`
 
-		// HoursDays 每小时的用量；按月删
+		// HoursDays 每小时的用量；按月删。按月的预算要用，因此不短于 32 天
 		HoursDays *int `json:"hours_days,omitempty"`
 
 		// MinutesDays 每分钟的用量
