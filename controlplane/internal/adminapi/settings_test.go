@@ -91,3 +91,19 @@ func TestSettings_EveryDefectIsNamedAtOnceAndNothingWritten(t *testing.T) {
 		t.Errorf("something was written: %s", r.body)
 	}
 }
+
+func TestSettings_TheTimeZoneIsTheOneOfReportsThatNameNone(t *testing.T) {
+	b := newBench(t, newMemory())
+	b.call("PUT", "/settings", `{"time_zone":"Asia/Shanghai"}`).want(200)
+	for query, want := range map[string]string{"": "Asia/Shanghai", "?time_zone=UTC": "UTC", "?tz=Asia/Kolkata": "Asia/Kolkata"} {
+		b.call("GET", "/usage"+query, "").want(200)
+		if got := b.usage.asked.TimeZone; got != want {
+			t.Errorf("/usage%s: %s, want %s", query, got, want)
+		}
+	}
+	// 供应商的日子不随我们的设置变。
+	b.call("POST", "/usage/reconcile", "day,model,requests\n2026-11-01,m,1\n", "Content-Type", "text/csv").want(200)
+	if got := b.usage.asked.TimeZone; got != "UTC" {
+		t.Errorf("an export is read in %s", got)
+	}
+}

@@ -16,7 +16,7 @@ import (
 type Settings struct {
 	Retention Retention       `json:"retention"`
 	Requests  RequestSettings `json:"requests"`
-	// TimeZone 是 IANA 时区名：报表与预算没有另说时用它。
+	// TimeZone 是 IANA 时区名：用量的查询没有另说时用它。
 	TimeZone string `json:"time_zone"`
 	// Currency 是 ISO 4217 的三个字母。一套安装一种货币：费用只是数，改它不换算。
 	Currency string `json:"currency"`

@@ -1629,7 +1629,7 @@ type Settings struct {
 		RequestsDays *int `json:"requests_days,omitempty"`
 	} `json:"retention,omitempty"`
 
-	// TimeZone IANA 时区名，报表与预算没有另说时用它
+	// TimeZone IANA 时区名，用量的查询没有另说时用它
 	//
 	// Example: Asia/Shanghai
 	TimeZone *string `json:"time_zone,omitempty"`
@@ -2277,7 +2277,7 @@ type GetUsageParams struct {
 	// GroupBy 分组的维度，逗号分隔，至多三个；缺省不分组
 	GroupBy *[]GetUsageParamsGroupBy `form:"group_by,omitempty" json:"group_by,omitempty"`
 
-	// TimeZone IANA 时区名，决定一小时与一天从哪里起；缺省 UTC
+	// TimeZone IANA 时区名，决定一小时与一天从哪里起；缺省是设置里的 time_zone
 	TimeZone *string `form:"time_zone,omitempty" json:"time_zone,omitempty"`
 
 	// Tz 同 time_zone；两个都给时须相同
