@@ -125,7 +125,8 @@ func (a *App) assemble(ctx context.Context, cfg Config, version string) error {
 	ingest := usage.New(usage.Config{}, usage.Deps{Store: db.store, Metrics: usageMetrics, Log: a.log})
 	keeper := usage.NewKeeper(usage.KeeperConfig{}, usage.KeeperDeps{Store: db.store, Log: a.log})
 	if err := keeper.Prepare(ctx); err != nil {
-		return err
+		// 备份正读着也会这样。不必等：缺的分区 roller 自己建，请求先落在默认分区里。
+		a.log.Warn("cannot prepare the usage tables; trying again in a while", zap.Error(err))
 	}
 	roller := usage.NewRoller(usage.RollerConfig{}, usage.RollerDeps{Store: db.store, Metrics: usageMetrics, Log: a.log})
 	budgets := budget.New(budget.Config{}, budget.Deps{Store: db.store, Hub: hub, Board: board, Log: a.log, Registerer: registry})
