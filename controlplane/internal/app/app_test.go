@@ -3,6 +3,7 @@ package app_test
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"fmt"
 	"io"
 	"net"
@@ -13,7 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"go.uber.org/goleak"
 	"go.uber.org/zap/zapcore"
 	"google.golang.org/grpc"
@@ -135,14 +135,18 @@ func TestStart_DoesNotWaitForABackupThatReadsTheUsageTables(t *testing.T) {
 	cfg := onFreePorts(t.TempDir())
 	cfg.DatabaseURL = pgtest.New(t, nil)
 	launch(t, cfg).stop()
-	backup, err := pgx.Connect(t.Context(), cfg.DatabaseURL)
+	db, err := sql.Open("pgx", cfg.DatabaseURL)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = backup.Close(context.Background()) }()
+	defer func() { _ = db.Close() }()
+	backup, err := db.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
 	tomorrow := usage.LevelRequest.PartitionOf(time.Now().AddDate(0, 0, 1))
-	for _, sql := range []string{"DROP TABLE " + tomorrow.Name, "BEGIN", "LOCK TABLE usage_request_default IN ACCESS SHARE MODE"} {
-		if _, err := backup.Exec(t.Context(), sql); err != nil {
+	for _, statement := range []string{"DROP TABLE " + tomorrow.Name, "BEGIN", "LOCK TABLE usage_request_default IN ACCESS SHARE MODE"} {
+		if _, err := backup.ExecContext(t.Context(), statement); err != nil {
 			t.Fatal(err)
 		}
 	}
