@@ -41,17 +41,23 @@ func TestRollUsage_LetsGoOfTheLockWhenItHangs(t *testing.T) {
 	t.Fatal("the roll lock is still held")
 }
 
-func TestSampleUsage_APartitionDroppedMeanwhileIsNoDefect(t *testing.T) {
-	s, url := openTest(t)
-	now := time.Now()
+// countOne 记下并并入 at 结束的一个请求。
+func countOne(t *testing.T, s *Store, at time.Time) {
+	t.Helper()
 	record := &usagev1.Record{Seq: 1, Body: &usagev1.Record_Request{Request: &usagev1.Request{
-		Id: "r", App: "a", Model: "m", Outcome: usagev1.Outcome_OUTCOME_OK, StartedUnixMs: now.UnixMilli(), EndedUnixMs: now.UnixMilli()}}}
-	if _, err := s.IngestUsage(t.Context(), usage.Batch{NodeID: "n", Epoch: 1, First: 1, Last: 1, Records: []*usagev1.Record{record}, Clock: usage.Clock{Now: now}}); err != nil {
+		Id: "r", App: "a", Model: "m", Outcome: usagev1.Outcome_OUTCOME_OK, StartedUnixMs: at.UnixMilli(), EndedUnixMs: at.UnixMilli()}}}
+	if _, err := s.IngestUsage(t.Context(), usage.Batch{NodeID: "n", Epoch: uint64(at.UnixMilli()), First: 1, Last: 1, Records: []*usagev1.Record{record}, Clock: usage.Clock{Now: time.Now()}}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.RollUsage(t.Context(), 10); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func TestSampleUsage_APartitionDroppedMeanwhileIsNoDefect(t *testing.T) {
+	s, url := openTest(t)
+	now := time.Now()
+	countOne(t, s, now)
 	tx, err := connectTo(t, url).Begin(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -81,6 +87,29 @@ func TestSampleUsage_APartitionDroppedMeanwhileIsNoDefect(t *testing.T) {
 	for level, n := range sample.Differences() {
 		if n != 0 {
 			t.Errorf("%s differs by %d", level, n)
+		}
+	}
+}
+
+func TestSampleUsage_LevelsRetiredOneByOneAreNoDefect(t *testing.T) {
+	s, _ := openTest(t)
+	now := time.Now()
+	countOne(t, s, now.AddDate(0, -2, 0))
+	countOne(t, s, now)
+	for _, level := range []usage.Level{usage.LevelHourBy, usage.LevelDay, usage.LevelHour} {
+		if n, err := s.RetireUsage(t.Context(), level, level.PartitionOf(now).From); err != nil || n == 0 {
+			t.Fatalf("%d %v", n, err)
+		}
+		for range 20 { // 取哪一天是随机的
+			sample, err := s.SampleUsage(t.Context())
+			if err != nil || len(sample.Sums) == 0 {
+				t.Fatalf("%+v %v", sample, err)
+			}
+			for name, n := range sample.Differences() {
+				if n != 0 {
+					t.Fatalf("with %s retired, %s differs by %d", level.Table(), name, n)
+				}
+			}
 		}
 	}
 }
