@@ -80,7 +80,7 @@ func budgetRow(s budget.Status) budgetStatus {
 	row := budgetStatus{
 		App: s.App, Period: "month", TimeZone: s.Zone.String(), PeriodStart: s.Start.In(s.Zone), ResetsAt: s.End.In(s.Zone),
 		Amount: catalog.Price(s.Limit.Nano), Tokens: s.Limit.Tokens, Spent: catalog.Price(s.Spent.Nano), SpentTokens: s.Spent.Tokens,
-		SoftPercent: s.SoftPercent, Percent: percent(s.Ratio()), State: s.State(),
+		SoftPercent: s.SoftPercent, Percent: percent(s.Percent100()), State: s.State(),
 	}
 	if s.Period == configv1.BudgetPeriod_BUDGET_PERIOD_DAY {
 		row.Period = "day"
@@ -88,7 +88,8 @@ func budgetRow(s budget.Status) budgetStatus {
 	return row
 }
 
-// percent 向下取到小数两位：没到的不说到了。
-func percent(ratio float64) json.Number {
-	return json.Number(catalog.Price(math.Floor(ratio*10_000) * 10_000_000).String())
+// percent 写成百分之几，小数两位；再大也只写到约九十亿倍。
+func percent(hundredths int64) json.Number {
+	const nano = 10_000_000 // 百分之一的百分之一是这么多个 10⁻⁹
+	return json.Number(catalog.Price(min(hundredths, math.MaxInt64/nano) * nano).String())
 }

@@ -48,3 +48,12 @@ func (a *api) PutSettings(c echo.Context, p openapi.PutSettingsParams) error {
 	setETag(c, version)
 	return writeJSON(c, http.StatusOK, s)
 }
+
+// zoneOr 是 named，没有写则是设置里的时区。
+func (a *api) zoneOr(c echo.Context, named string) (string, error) {
+	if named != "" {
+		return named, nil
+	}
+	s, _, err := a.deps.Settings.LoadSettings(c.Request().Context())
+	return s.TimeZone, err
+}

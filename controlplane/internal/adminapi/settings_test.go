@@ -83,11 +83,27 @@ func TestSettings_EveryDefectIsNamedAtOnceAndNothingWritten(t *testing.T) {
 	if got := strings.Join(paths, " "); got != "retention.minutes_days retention.requests_days retention.hours_days requests.sample time_zone currency" {
 		t.Errorf("%s", got)
 	}
-	for _, body := range []string{`{"retention":{"weeks":1}}`, `[]`, `{} {}`, `{"requests":{"sample":"all"}}`, ``} {
+	for _, body := range []string{`{"retention":{"weeks":1}}`, `[]`, `{} {}`, `{}}`, `null`, `{"retention":{"hours_days":31,"minutes_days":7}}`, `{"requests":{"sample":"all"}}`, ``} {
 		b.bad("PUT", "/settings", body, "Content-Type", "application/json").want(400)
 	}
 	b.bad("PUT", "/settings?dry_run=true", `{}`).want(400)
 	if r := b.call("GET", "/settings", "").want(200); r.Header.Get("ETag") != `"1"` {
 		t.Errorf("something was written: %s", r.body)
+	}
+}
+
+func TestSettings_TheTimeZoneIsTheOneOfReportsThatNameNone(t *testing.T) {
+	b := newBench(t, newMemory())
+	b.call("PUT", "/settings", `{"time_zone":"Asia/Shanghai"}`).want(200)
+	for query, want := range map[string]string{"": "Asia/Shanghai", "?time_zone=UTC": "UTC", "?tz=Asia/Kolkata": "Asia/Kolkata"} {
+		b.call("GET", "/usage"+query, "").want(200)
+		if got := b.usage.asked.TimeZone; got != want {
+			t.Errorf("/usage%s: %s, want %s", query, got, want)
+		}
+	}
+	// 供应商的日子不随我们的设置变。
+	b.call("POST", "/usage/reconcile", "day,model,requests\n2026-11-01,m,1\n", "Content-Type", "text/csv").want(200)
+	if got := b.usage.asked.TimeZone; got != "UTC" {
+		t.Errorf("an export is read in %s", got)
 	}
 }

@@ -81,6 +81,10 @@ func (a *api) GetUsage(c echo.Context, p openapi.GetUsageParams) error {
 	if len(problems) > 0 {
 		return vegaerr.New(vegaerr.Invalid, "", "the usage query is not valid").WithProblems(append(problems, usage.Problems(q)...))
 	}
+	var err error
+	if q.TimeZone, err = a.zoneOr(c, q.TimeZone); err != nil {
+		return err
+	}
 	res, err := a.deps.Usage.Query(c.Request().Context(), q)
 	if err != nil {
 		return err

@@ -124,9 +124,7 @@ func (a *App) assemble(ctx context.Context, cfg Config, version string) error {
 	usageMetrics := usage.NewMetrics(registry)
 	ingest := usage.New(usage.Config{}, usage.Deps{Store: db.store, Metrics: usageMetrics, Log: a.log})
 	keeper := usage.NewKeeper(usage.KeeperConfig{}, usage.KeeperDeps{Store: db.store, Log: a.log})
-	if err := keeper.Prepare(ctx); err != nil {
-		return err
-	}
+	a.prepareUsage(ctx, keeper)
 	roller := usage.NewRoller(usage.RollerConfig{}, usage.RollerDeps{Store: db.store, Metrics: usageMetrics, Log: a.log})
 	budgets := budget.New(budget.Config{}, budget.Deps{Store: db.store, Hub: hub, Board: board, Log: a.log, Registerer: registry})
 	peers, err := peerCredentials(cfg)
@@ -165,6 +163,16 @@ func (a *App) assemble(ctx context.Context, cfg Config, version string) error {
 		func(ctx context.Context) error { return runHTTP(ctx, httpServer, a.listeners.http) },
 	}
 	return nil
+}
+
+// prepareUsage 不等也不因此起不来：备份正读着、别的副本卡着都会做不成。缺的分区 roller 自己建，请求先落在默认分区里。
+func (a *App) prepareUsage(ctx context.Context, keeper *usage.Keeper) {
+	const patience = 15 * time.Second
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if err := keeper.Prepare(ctx); err != nil {
+		a.log.Warn("cannot prepare the usage tables; trying again in a while", zap.Error(err))
+	}
 }
 
 // onClose 记下停的时候要做的事；停不干净不是新的错误，只记一行。

@@ -1,6 +1,7 @@
 package budget
 
 import (
+	"math"
 	"math/bits"
 	"time"
 
@@ -52,6 +53,24 @@ func ratio(spent, limit int64) float64 {
 		return 0
 	}
 	return float64(spent) / float64(limit)
+}
+
+// Percent100 是花掉的占预算的万分之几，两项里大的那个，向下取整：没到的不说到了。大得装不下的停在 MaxInt64。
+func (s Status) Percent100() int64 {
+	return max(percent100(s.Spent.Nano, s.Limit.Nano), percent100(s.Spent.Tokens, s.Limit.Tokens))
+}
+
+// percent100 以 128 位相乘：经过浮点，57/100 会成了 5699。
+func percent100(spent, limit int64) int64 {
+	if limit <= 0 || spent < 0 {
+		return 0
+	}
+	hi, lo := bits.Mul64(uint64(spent), 10_000)
+	if hi >= uint64(limit) {
+		return math.MaxInt64
+	}
+	q, _ := bits.Div64(hi, lo, uint64(limit))
+	return int64(min(q, math.MaxInt64))
 }
 
 // State 以整数判断：花到的那一刻就算。

@@ -37,3 +37,16 @@ func TestStatus_RatioIsTheWorseOfTheTwo(t *testing.T) {
 		t.Error("no limit, no share")
 	}
 }
+
+func TestStatus_PercentIsRoundedDownExactly(t *testing.T) {
+	for _, c := range []struct{ spent, limit, want int64 }{
+		{57, 100, 5700}, {43, 125, 3440}, {99_999, 100_000, 9999}, {8, 7, 11428}, {0, 7, 0}, {5, 0, 0}, {-1, 7, 0},
+		{math.MaxInt64, math.MaxInt64, 10_000}, {math.MaxInt64 - 1, math.MaxInt64, 9999}, {math.MaxInt64, 1, math.MaxInt64},
+	} {
+		for _, s := range []Status{{Plan: Plan{Limit: Spend{Tokens: c.limit}}, Spent: Spend{Tokens: c.spent}}, {Plan: Plan{Limit: Spend{Nano: c.limit, Tokens: 1 << 60}}, Spent: Spend{Nano: c.spent}}} {
+			if got := s.Percent100(); got != c.want {
+				t.Errorf("%d of %d is %d", c.spent, c.limit, got)
+			}
+		}
+	}
+}

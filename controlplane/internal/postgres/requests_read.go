@@ -27,6 +27,9 @@ func (s *Store) ScanRequests(ctx context.Context, q usage.RequestScan) (usage.Sc
 		}
 		return nameKeys(ctx, tx, out.Items)
 	})
+	if tookTooLong(err) {
+		return usage.Scanned{}, vegaerr.Wrap(err, vegaerr.Timeout, "", "the search took too long; narrow from and to, or name an app")
+	}
 	if err != nil {
 		return usage.Scanned{}, vegaerr.Wrap(err, vegaerr.Unavailable, "", "requests cannot be read now")
 	}

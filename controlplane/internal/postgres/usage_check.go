@@ -18,11 +18,14 @@ func (s *Store) SampleUsage(ctx context.Context) (usage.Sample, error) {
 	var sample usage.Sample
 	options := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
 	err := pgx.BeginTxFunc(ctx, s.pool, options, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, usageQueryLocks); err != nil {
+			return fmt.Errorf("lock the levels: %w", err)
+		}
 		floors, err := readFloors(ctx, s.q.WithTx(tx))
 		if err != nil {
 			return err
 		}
-		day, err := oneOf(ctx, tx, "SELECT bucket FROM usage_day_by WHERE dim = 0 AND bucket >= $1 ORDER BY random() LIMIT 1", floors[usage.LevelHour])
+		day, err := oneOf(ctx, tx, "SELECT bucket FROM usage_day_by WHERE dim = 0 AND bucket >= $1 ORDER BY random() LIMIT 1", comparableFrom(floors))
 		if err != nil || day.IsZero() {
 			return err
 		}
@@ -41,6 +44,16 @@ func (s *Store) SampleUsage(ctx context.Context) (usage.Sample, error) {
 		return usage.Sample{}, vegaerr.Wrap(err, vegaerr.Unavailable, "", "usage cannot be read now")
 	}
 	return sample, nil
+}
+
+// comparableFrom 是各级从何时起都还留着；分钟另算。清退是逐级的，做到一半时各级不一样长。
+func comparableFrom(floors map[usage.Level]time.Time) (from time.Time) {
+	for _, l := range []usage.Level{usage.LevelHour, usage.LevelDay, usage.LevelHourBy, usage.LevelDayBy} {
+		if floors[l].After(from) {
+			from = floors[l]
+		}
+	}
+	return from
 }
 
 // oneOf 是 query 的那一个时刻；没有则为零值。

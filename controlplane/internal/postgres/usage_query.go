@@ -118,14 +118,20 @@ func label(row *usage.Row, k usageKey, q usage.Query, r usage.Reading) {
 
 // usageQueryError 认出跑得太久的查询；已经说清楚的原样传出。
 func usageQueryError(err error) error {
-	const queryCanceled = "57014"
 	var known *vegaerr.Error
-	if errors.As(err, &known) {
+	switch {
+	case errors.As(err, &known):
 		return known
-	}
-	var pg *pgconn.PgError
-	if errors.As(err, &pg) && pg.Code == queryCanceled {
+	case tookTooLong(err):
 		return vegaerr.Wrap(err, vegaerr.Timeout, "", "the usage query took too long; narrow the range, the filters or the grouping")
+	default:
+		return vegaerr.Wrap(err, vegaerr.Unavailable, "", "usage cannot be read now")
 	}
-	return vegaerr.Wrap(err, vegaerr.Unavailable, "", "usage cannot be read now")
+}
+
+// tookTooLong 说数据库停下了它：statement_timeout。
+func tookTooLong(err error) bool {
+	const queryCanceled = "57014"
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && pg.Code == queryCanceled
 }

@@ -17,11 +17,27 @@ import (
 // rollLock 是 roller 的咨询锁：一个事务之内独占，死了就放。
 const rollLock = 0x7665_6761_0001
 
+// rollTimeout 是握着 rollLock 的事务的上限：平常几秒，久到这样是连接或数据库坏了，不放手就再没有人能并、能删。
+const rollTimeout = 2 * time.Minute
+
+// limitStatements 让数据库自己也守这个上限：这一头不在了，它正在做的语句未必会停。语句之间的由 idleInTransaction 管。
+func (s *Store) limitStatements(ctx context.Context, tx pgx.Tx) error {
+	if _, err := tx.Exec(ctx, "SELECT set_config('statement_timeout', $1::bigint::text, true)", s.rollTimeout.Milliseconds()); err != nil {
+		return fmt.Errorf("set the statement timeout: %w", err)
+	}
+	return nil
+}
+
 // RollUsage 把至多 limit 行增量并入各级：删增量与加总数在同一个事务里，因此死在哪里都不丢不重。
 // 早于一级的 usage_floor 的不再写进那一级。另一个副本正在并时什么也不做，Busy 为真。
 func (s *Store) RollUsage(ctx context.Context, limit int) (usage.RollResult, error) {
 	var result usage.RollResult
+	ctx, cancel := context.WithTimeout(ctx, s.rollTimeout)
+	defer cancel()
 	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+		if err := s.limitStatements(ctx, tx); err != nil {
+			return err
+		}
 		var mine bool
 		if err := tx.QueryRow(ctx, "SELECT pg_try_advisory_xact_lock($1)", int64(rollLock)).Scan(&mine); err != nil {
 			return fmt.Errorf("take the roll lock: %w", err)

@@ -1,6 +1,11 @@
 package reconcile
 
-import "time"
+import (
+	"time"
+
+	configv1 "github.com/vega-gateway/vega/proto/gen/go/vega/config/v1"
+	"github.com/vega-gateway/vega/proto/ruleset"
+)
 
 // Day 是所问时区里的一天。
 type Day struct {
@@ -15,19 +20,23 @@ func DayOf(t time.Time) Day {
 	return Day{y, m, d}
 }
 
-// Start 是这一天在 loc 里的起点；那一刻因夏令时不存在时是它之后的第一刻。
+// Start 是这一天在 loc 里的起点；零点因夏令时不存在的，是它之后的第一刻，有两次的是前一次。
 func (d Day) Start(loc *time.Location) time.Time {
-	return time.Date(d.Year, d.Month, d.Date, 0, 0, 0, 0, loc)
+	start, _ := ruleset.PeriodAt(configv1.BudgetPeriod_BUDGET_PERIOD_DAY, loc, time.Date(d.Year, d.Month, d.Date, 12, 0, 0, 0, loc))
+	return start
 }
+
+// utc 只用来比较与书写：先后与写法都与时区无关。
+func (d Day) utc() time.Time { return time.Date(d.Year, d.Month, d.Date, 0, 0, 0, 0, time.UTC) }
 
 // Next 是后一天。
 func (d Day) Next() Day { return DayOf(time.Date(d.Year, d.Month, d.Date+1, 0, 0, 0, 0, time.UTC)) }
 
 // Before 说 d 早于 o。
-func (d Day) Before(o Day) bool { return d.Start(time.UTC).Before(o.Start(time.UTC)) }
+func (d Day) Before(o Day) bool { return d.utc().Before(o.utc()) }
 
 // String 写成 2006-01-02。
-func (d Day) String() string { return d.Start(time.UTC).Format(time.DateOnly) }
+func (d Day) String() string { return d.utc().Format(time.DateOnly) }
 
 // Metric 是一栏可比的数。
 type Metric int

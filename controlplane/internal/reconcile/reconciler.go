@@ -131,7 +131,7 @@ func (q Query) days(e Export) (from, to Day, err error) {
 		}
 		*d.day = DayOf(t)
 	}
-	switch span := to.Start(time.UTC).Sub(from.Start(time.UTC)); {
+	switch span := to.utc().Sub(from.utc()); {
 	case span < 0:
 		return from, to, invalid("from", "must not be after to (%s to %s)", from, to)
 	case span > maxDays*24*time.Hour:

@@ -27,7 +27,7 @@ func (g gate) enter(ctx context.Context) (leave func(), err error) {
 	case g.seats <- struct{}{}:
 		return func() { <-g.seats }, nil
 	case <-timer.C:
-		return nil, vegaerr.New(vegaerr.Unavailable, "", "%d usage queries are running already; try again", maxQueries).WithRetryAfter(queryRetry)
+		return nil, vegaerr.New(vegaerr.Unavailable, "", "%d such queries are running already; try again", maxQueries).WithRetryAfter(queryRetry)
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}

@@ -21,12 +21,34 @@ func (s slowQueries) QueryUsage(ctx context.Context, _ Query, _ int) (Result, er
 	}
 }
 
+func (s slowQueries) ScanRequests(ctx context.Context, _ RequestScan) (Scanned, error) {
+	_, err := s.QueryUsage(ctx, Query{}, 0)
+	return Scanned{}, err
+}
+
+func (s slowQueries) FindRequest(context.Context, string) (Request, error) { return Request{}, nil }
+
+// asking 是两种会占住数据库的查询。
+func asking(store slowQueries) map[string]func(context.Context) error {
+	usage, requests := NewReader(store, nil), NewRequestReader(RequestConfig{}, store)
+	return map[string]func(context.Context) error{
+		"usage":    func(ctx context.Context) error { _, err := usage.Query(ctx, Query{}); return err },
+		"requests": func(ctx context.Context) error { _, err := requests.Requests(ctx, RequestFilter{}, "", 0); return err },
+	}
+}
+
 func TestReader_OnlyAFewQueriesRunTheRestWaitAndAreThenSentAway(t *testing.T) {
+	for name := range asking(slowQueries{}) {
+		t.Run(name, func(t *testing.T) { onlyAFew(t, name) })
+	}
+}
+
+func onlyAFew(t *testing.T, name string) {
 	synctest.Test(t, func(t *testing.T) {
 		store := slowQueries{make(chan struct{})}
-		r := NewReader(store, nil)
+		query := asking(store)[name]
 		answers := make(chan error)
-		ask := func() { _, err := r.Query(t.Context(), Query{}); answers <- err }
+		ask := func() { answers <- query(t.Context()) }
 		for range maxQueries {
 			go ask()
 		}
@@ -50,13 +72,14 @@ func TestReader_OnlyAFewQueriesRunTheRestWaitAndAreThenSentAway(t *testing.T) {
 
 func TestReader_AClientThatLeavesGivesItsSeatBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := NewReader(slowQueries{make(chan struct{})}, nil)
-		for range 3 * maxQueries {
-			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-			if _, err := r.Query(ctx, Query{}); err == nil {
-				t.Fatal("answered")
+		for name, query := range asking(slowQueries{make(chan struct{})}) {
+			for range 3 * maxQueries {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				if err := query(ctx); err == nil || vegaerr.CodeOf(err) == vegaerr.Unavailable {
+					t.Fatalf("%s: %v", name, err)
+				}
+				cancel()
 			}
-			cancel()
 		}
 	})
 }

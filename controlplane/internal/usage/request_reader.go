@@ -62,6 +62,7 @@ type RequestConfig struct {
 type RequestReader struct {
 	cfg   RequestConfig
 	store RequestStore
+	gate  gate
 }
 
 // NewRequestReader 造 RequestReader。
@@ -70,7 +71,7 @@ func NewRequestReader(cfg RequestConfig, store RequestStore) *RequestReader {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	return &RequestReader{cfg: cfg, store: store}
+	return &RequestReader{cfg: cfg, store: store, gate: newGate()}
 }
 
 // Request 按请求号给出一条；没有为 vegaerr.NotFound。
@@ -83,6 +84,7 @@ func (r *RequestReader) Request(ctx context.Context, id string) (Request, error)
 
 // Requests 给出一页，由新到旧；limit 为 0 是 50，至多 200。cursor 是上一页的 NextCursor，筛选须与那时相同。
 // 不合规矩为 vegaerr.Invalid。已经在表里的，翻页之间不论写入了什么，都恰好出现一次。
+// 已有太多查询在进行而等不到，为 vegaerr.Unavailable，带多久以后再来。
 func (r *RequestReader) Requests(ctx context.Context, f RequestFilter, cursor string, limit int) (RequestPage, error) {
 	limit = cmp.Or(limit, defaultRequests)
 	problems := f.problems()
@@ -96,6 +98,11 @@ func (r *RequestReader) Requests(ctx context.Context, f RequestFilter, cursor st
 	if err != nil {
 		return RequestPage{}, err
 	}
+	leave, err := r.gate.enter(ctx)
+	if err != nil {
+		return RequestPage{}, err
+	}
+	defer leave()
 	return r.page(ctx, f, at, limit)
 }
 

@@ -1,7 +1,6 @@
 package usage_test
 
 import (
-	"fmt"
 	"testing"
 	"time"
 
@@ -125,27 +124,21 @@ func TestKeep_RequestsOfADayWithoutAPartitionAreKeptAndMovedIntoIt(t *testing.T)
 	}
 }
 
-func TestKeep_IdleCursorsAreFoldedAndConservationStays(t *testing.T) {
+func TestKeep_ANodeThatComesBackAfterYearsIsNotCountedAgain(t *testing.T) {
 	url := pgtest.New(t, migrate)
 	store := openStore(t, url)
 	conn := connect(t, url)
 	now := time.Now()
-	for n := range 3 {
-		records := append(ago(now, 0, 1), &usagev1.Record{Seq: 3, Body: &usagev1.Record_Gap{Gap: &usagev1.Gap{LastSeq: 12, Totals: &usagev1.Totals{Requests: 4}}}})
-		if _, err := store.IngestUsage(t.Context(), usage.Batch{NodeID: fmt.Sprintf("node-%d", n), Epoch: 1, First: 1, Last: 12, Records: records, Clock: usage.Clock{Now: now}}); err != nil {
-			t.Fatal(err)
-		}
+	batch := usage.Batch{NodeID: "idle", Epoch: 1, First: 1, Last: 2, Records: ago(now, 0, 1), Clock: usage.Clock{Now: now}}
+	if _, err := store.IngestUsage(t.Context(), batch); err != nil {
+		t.Fatal(err)
 	}
-	alter(t, conn, "UPDATE usage_cursor SET updated_at = now() - interval '399 days' WHERE node_id = 'node-1'")
-	alter(t, conn, "UPDATE usage_cursor SET updated_at = now() - interval '401 days' WHERE node_id = 'node-2'")
-	for range 2 {
-		keep(t, store, now)
-		if c, g := scalar[int](t, conn, "SELECT count(*)::int FROM usage_cursor"), scalar[int](t, conn, "SELECT count(*)::int FROM usage_gap"); c != 2 || g != 2 {
-			t.Fatalf("%d cursors and %d gaps are left", c, g)
-		}
-		conserved(t, store)
+	alter(t, conn, "UPDATE usage_cursor SET updated_at = now() - interval '20 years'")
+	keep(t, store, now)
+	verdict, err := store.IngestUsage(t.Context(), batch)
+	if err != nil || verdict.Kind != usage.Duplicate || verdict.HighWater != 2 {
+		t.Errorf("the same batch again: %+v, %v", verdict, err)
 	}
-	settle(t, store)
 	conserved(t, store)
 }
 

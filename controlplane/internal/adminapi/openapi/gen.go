@@ -1619,7 +1619,7 @@ type Settings struct {
 		// DaysDays 每天（UTC）的用量；按月删
 		DaysDays *int `json:"days_days,omitempty"`
 
-		// HoursDays 每小时的用量；按月删
+		// HoursDays 每小时的用量；按月删。按月的预算要用，因此不短于 32 天
 		HoursDays *int `json:"hours_days,omitempty"`
 
 		// MinutesDays 每分钟的用量
@@ -1629,7 +1629,7 @@ type Settings struct {
 		RequestsDays *int `json:"requests_days,omitempty"`
 	} `json:"retention,omitempty"`
 
-	// TimeZone IANA 时区名，控制台以它显示；API 没有另说时一律是 UTC
+	// TimeZone IANA 时区名，用量的查询没有另说时用它
 	//
 	// Example: Asia/Shanghai
 	TimeZone *string `json:"time_zone,omitempty"`
@@ -2277,7 +2277,7 @@ type GetUsageParams struct {
 	// GroupBy 分组的维度，逗号分隔，至多三个；缺省不分组
 	GroupBy *[]GetUsageParamsGroupBy `form:"group_by,omitempty" json:"group_by,omitempty"`
 
-	// TimeZone IANA 时区名，决定一小时与一天从哪里起；缺省 UTC
+	// TimeZone IANA 时区名，决定一小时与一天从哪里起；缺省是设置里的 time_zone
 	TimeZone *string `form:"time_zone,omitempty" json:"time_zone,omitempty"`
 
 	// Tz 同 time_zone；两个都给时须相同
