@@ -259,8 +259,14 @@ func TestRun_EndsSoonWithANodeConnectedAndAWriteWaitingForIt(t *testing.T) {
 		code, body := p.admin(http.MethodPut, "/config?wait=true", oneServer)
 		answered <- fmt.Sprint(code, " ", body)
 	}()
-	if _, err := watch.Recv(); err != nil { // 新的一版到了节点，写已经在等它
-		t.Fatal(err)
+	for { // 新的一版到了节点，写已经在等它；预算的花费也走这条流
+		m, err := watch.Recv()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m.GetUpdate() != nil {
+			break
+		}
 	}
 	began := time.Now()
 	p.stop()
