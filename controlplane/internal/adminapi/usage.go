@@ -171,7 +171,7 @@ func figuresOf(f usage.Figures) figures {
 		PromptTokens: f.PromptTokens, CompletionTokens: f.CompletionTokens,
 		CachedTokens: f.CachedTokens, ReasoningTokens: f.ReasoningTokens, AttemptsWithUsage: f.AttemptsWithUsage,
 		Cost:       json.Number(usage.FormatNano(f.CostNano)),
-		AvgQueueMS: f.AvgQueueMS(), AvgFirstByteMS: f.AvgFirstByteMS(), AvgDurationMS: f.AvgDurationMS(),
+		AvgQueueMS: rounded(f.AvgQueueMS(), msDigits), AvgFirstByteMS: rounded(f.AvgFirstByteMS(), msDigits), AvgDurationMS: rounded(f.AvgDurationMS(), msDigits),
 		Replayed: f.Replayed, Unjournalled: f.Unjournalled,
 	}
 }

@@ -2,6 +2,7 @@ package adminapi
 
 import (
 	"encoding/json"
+	"math"
 	"time"
 
 	"github.com/vega-gateway/vega/controlplane/internal/usage"
@@ -67,8 +68,16 @@ func ratio(part, whole int64) float64 {
 	if whole == 0 {
 		return 0
 	}
-	return float64(part) / float64(whole)
+	return rounded(float64(part)/float64(whole), shareDigits)
 }
+
+const (
+	shareDigits = 1e6 // 百万分之一：再少的一份也不写成零
+	msDigits    = 1e3 // 一微秒，量到的就是这么细
+)
+
+// rounded 舍入到 1/digits：再往后的位数是除法的，不是量到的。
+func rounded(v, digits float64) float64 { return math.Round(v*digits) / digits }
 
 func lossOf(t usage.Totals) loss {
 	return loss{Records: t.Lost, Requests: t.Requests, Tokens: t.PromptTokens + t.CompletionTokens, Cost: json.Number(usage.FormatNano(t.CostNano))}
@@ -81,7 +90,7 @@ func latencyOf(l *usage.Latency, percentiles []float64) *latency {
 	named := func(values []float64) map[string]float64 {
 		out := make(map[string]float64, len(values))
 		for i, v := range values {
-			out[usage.PercentileName(percentiles[i])] = v
+			out[usage.PercentileName(percentiles[i])] = rounded(v, msDigits)
 		}
 		return out
 	}

@@ -87,3 +87,21 @@ func TestUsage_AnswersWhatItCannotDoByName(t *testing.T) {
 		t.Errorf("Retry-After %q", r.Header.Get("Retry-After"))
 	}
 }
+
+func TestUsage_NumbersHaveNoMoreDigitsThanWereMeasured(t *testing.T) {
+	b := newBench(t, newMemory())
+	totals := usage.Row{
+		Figures:  usage.Figures{Requests: 3, DurationUS: 100_000, FirstByteUS: 95_000, FirstByteCount: 3, QueueUS: 1},
+		BySource: usage.BySourceFigures{1: {Requests: 1}, 4: {Requests: 2}}, Latency: &usage.Latency{DurationMS: []float64{31.378744301930862}},
+	}
+	b.usage.result = usage.Result{Totals: totals, Percentiles: []float64{50}}
+	body := string(b.call("GET", "/usage?percentiles=50", "").want(200).body)
+	for _, want := range []string{
+		`"avg_queue_ms":0,"avg_first_byte_ms":31.667,"avg_duration_ms":33.333`, `"duration_ms":{"p50":31.379}`,
+		`"requests_share":0.333333,`, `"requests_share":0.666667,`,
+	} {
+		if !strings.Contains(body, want) {
+			t.Errorf("%s is missing in %s", want, body)
+		}
+	}
+}

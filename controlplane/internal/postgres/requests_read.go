@@ -77,7 +77,7 @@ func (s *Store) FindRequest(ctx context.Context, id string) (usage.Request, erro
 			return r, nil
 		}
 	}
-	return usage.Request{}, vegaerr.New(vegaerr.NotFound, "", "there is no request with this id; it may be older than what is kept, or left out by sampling")
+	return usage.Request{}, vegaerr.New(vegaerr.NotFound, "", "there is no request with this id; it may be refused before it reached a server (only counted), older than what is kept, or left out by sampling")
 }
 
 // foundRequest 的各栏在一条也没有挑中时是 NULL。

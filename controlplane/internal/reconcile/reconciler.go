@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/vega-gateway/vega/controlplane/internal/catalog"
@@ -96,6 +97,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, q Query, export []byte) (Rep
 	report := Report{Servers: q.Servers, TimeZone: loc.String(), From: from, To: to, Currency: e.Currency, Lines: Compare(ours, theirs)}
 	report.conclude(theirs.Has)
 	report.Notes = append(report.Notes, found.Notes...)
+	if priced := currencies(c); e.Currency != "" && theirs.Has[Cost] && len(priced) > 0 && !slices.Contains(priced, e.Currency) {
+		report.Notes = append(report.Notes, fmt.Sprintf("the export is in %s and our prices are in %s: the costs are compared without conversion", e.Currency, strings.Join(priced, ", ")))
+	}
 	if skipped > 0 {
 		report.Notes = append(report.Notes, fmt.Sprintf("%d calls named no model (files and the like); they have no tokens and are left out", skipped))
 	}
@@ -103,6 +107,18 @@ func (r *Reconciler) Reconcile(ctx context.Context, q Query, export []byte) (Rep
 		report.Notes = append(report.Notes, fmt.Sprintf("%d day and model pairs of the export are outside from..to and left out", n))
 	}
 	return report, nil
+}
+
+// currencies 是各模型现在的价格所用的货币，按字母序。
+func currencies(c *catalog.Catalog) []string {
+	var out []string
+	for _, m := range c.Models {
+		if m.Prices != nil {
+			out = append(out, m.Prices.Currency)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 func (q Query) location() (*time.Location, error) {
@@ -212,7 +228,7 @@ func (r *Report) conclude(has [metrics]bool) {
 		}
 	}
 	r.Totals.Verdict = r.Verdict
-	if t := r.Totals.Theirs.Values[Cost]; t != nil && *t != 0 && r.Totals.Ours.CostNano == 0 {
+	if t := r.Totals.Theirs.Values[Cost]; t != nil && *t != 0 && r.Totals.Ours.CostNano == 0 && r.Totals.Ours.Attempts > 0 {
 		r.Notes = append(r.Notes, "our cost is zero: the models had no prices when these calls were made")
 	}
 }

@@ -43,6 +43,7 @@ func (configuration) Load(context.Context) (*catalog.Catalog, error) {
 	} {
 		c.Models[name] = &catalog.Model{ModelSpec: catalog.ModelSpec{Name: name, Targets: targets}}
 	}
+	c.Models["fast"].Prices = &catalog.Prices{Currency: "USD"}
 	return c, nil
 }
 
@@ -171,6 +172,27 @@ func TestReconcile_SaysWhatIsMissingAndWhatCannotBeExplained(t *testing.T) {
 	lines := strings.Split(csv.String(), "\r\n")
 	if len(lines) != 6 || !strings.HasPrefix(lines[1], b.date(3)+",gpt-4o,explained,6,0,6,5000,1000,0,0.05,6,6100,1150,,0.06,0,1100,150,,0.01,0.0000,22.0000,15.0000,,20.0000,5,0,0,1,") {
 		t.Fatalf("%s", csv.String())
+	}
+}
+
+func TestReconcile_NotesSayOnlyWhatIsSo(t *testing.T) {
+	b := openBooks(t)
+	const unpriced, foreign = "our cost is zero", "the export is in EUR and our prices are in USD"
+	head := "date,model,requests,cost,currency\n"
+	notes := func(export string) string {
+		t.Helper()
+		r, err := b.Reconcile(t.Context(), reconcile.Query{}, []byte(head+export))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Join(r.Notes, "; ")
+	}
+	if n := notes(b.date(1) + ",gpt-4o,1,0.5,usd\n"); n != "" {
+		t.Errorf("no usage of ours, the same currency: %q", n)
+	}
+	b.call(b.day(1), "openai", "fast", usagev1.Source_SOURCE_REPORTED, 10, 10, 0)
+	if n := notes(b.date(1) + ",gpt-4o,1,0.5,eur\n"); !strings.Contains(n, unpriced) || !strings.Contains(n, foreign) {
+		t.Errorf("calls without a price, another currency: %q", n)
 	}
 }
 

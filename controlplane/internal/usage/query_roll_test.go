@@ -1,6 +1,7 @@
 package usage_test
 
 import (
+	"database/sql"
 	"math/rand/v2"
 	"strings"
 	"sync"
@@ -102,6 +103,38 @@ func TestQuery_MinutesThatWereDeletedWidenTheEndsAndStayExact(t *testing.T) {
 		_, err := reader.Query(t.Context(), q)
 		if e := vegaerr.As(err); e.Code != vegaerr.Invalid || len(e.Problems) != 1 || e.Problems[0].Path != path {
 			t.Errorf("%s: %v", path, err)
+		}
+	}
+}
+
+// 控制面被杀，节点那一行就停在 connected：不能因此说它交清了。
+func TestQuery_NodesThatWentMuteAreNotTakenAsHeard(t *testing.T) {
+	url := pgtest.New(t, migrate)
+	reader := usage.NewReader(openStore(t, url), nil)
+	db, err := sql.Open("pgx", url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	for _, c := range []struct {
+		mute   string
+		silent int64
+		behind time.Duration // complete_until 至少这么旧
+	}{{"0 seconds", 0, 2 * time.Second}, {"6 seconds", 0, 6 * time.Second}, {"1 minute", 1, 2 * time.Second}} {
+		_, err := db.ExecContext(t.Context(), `
+			INSERT INTO nodes (id, epoch, version, replica, session, connected, connected_at, last_seen, applied_revision, applied_digest,
+				rejected_revision, rejected_reason, in_flight, waiting, unreported, draining, ejections, reported_error)
+			VALUES ('n', 1, '', 'r', 1, true, now() - interval '1 hour', now() - $1::interval, 1, '', 0, '', 0, 0, 0, false, '[]', '')
+			ON CONFLICT (id) DO UPDATE SET last_seen = EXCLUDED.last_seen`, c.mute)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := reader.Query(t.Context(), usage.Query{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a := res.Accuracy; a.SilentNodes != c.silent || a.AsOf.Sub(a.CompleteUntil) < c.behind {
+			t.Errorf("mute for %s: %d silent nodes, complete until %s before now", c.mute, a.SilentNodes, a.AsOf.Sub(a.CompleteUntil))
 		}
 	}
 }
