@@ -119,6 +119,9 @@ func malformed(text string) []vegaerr.Problem {
 	if !ok || !found {
 		return nil
 	}
+	if strings.Contains(why, " as RFC3339 ") {
+		why = "must be an RFC 3339 time such as 2026-11-01T00:00:00+08:00; in a URL the + is written %2B"
+	}
 	return []vegaerr.Problem{{Path: name, Message: why}}
 }
 

@@ -74,6 +74,7 @@ func (a *api) GetUsage(c echo.Context, p openapi.GetUsageParams) error {
 		return err
 	}
 	q := usageQueryOf(p)
+	q.From, q.To = dayIn(q.TimeZone, c.QueryParam("from"), q.From), dayIn(q.TimeZone, c.QueryParam("to"), q.To)
 	csv, problems := usageFormat(c, p)
 	if p.Tz != nil && p.TimeZone != nil && *p.Tz != *p.TimeZone {
 		problems = append(problems, vegaerr.Problem{Path: "tz", Message: "differs from time_zone"})
@@ -101,6 +102,16 @@ func (a *api) GetUsage(c echo.Context, p openapi.GetUsageParams) error {
 		report.Rows = append(report.Rows, usageRowOf(&res.Rows[i], q, res.Percentiles))
 	}
 	return writeJSON(c, http.StatusOK, report)
+}
+
+// dayIn 是只写了一天（2026-11-01）的那一刻：zone 里这一天的起点；别的写法与不认得的 zone 原样是 at。
+func dayIn(zone, text string, at time.Time) time.Time {
+	day, err := time.Parse(time.DateOnly, text)
+	loc, zoneErr := time.LoadLocation(zone)
+	if err != nil || zoneErr != nil {
+		return at
+	}
+	return time.Date(day.Year(), day.Month(), day.Day(), 0, 0, 0, 0, loc)
 }
 
 // usageFormat 说要不要 CSV：format 说了就照它，否则看 Accept。

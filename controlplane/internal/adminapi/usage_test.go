@@ -105,3 +105,16 @@ func TestUsage_NumbersHaveNoMoreDigitsThanWereMeasured(t *testing.T) {
 		}
 	}
 }
+
+func TestUsage_ADayWithoutATimeBeginsWhereTheTimeZoneSays(t *testing.T) {
+	b := newBench(t, newMemory())
+	b.call("GET", "/usage?from=2026-11-01&to=2026-12-01T00:00:00Z&tz=Asia/Shanghai", "").want(200)
+	q := b.usage.asked
+	if from := time.Date(2026, 10, 31, 16, 0, 0, 0, time.UTC); !q.From.Equal(from) || !q.To.Equal(time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC)) {
+		t.Fatalf("asked from %s to %s", q.From, q.To)
+	}
+	plus := string(b.call("GET", "/usage?from=2026-11-01T00:00:00+08:00", "").want(400).body)
+	if !strings.Contains(plus, `in a URL the + is written %2B`) {
+		t.Fatalf("%s", plus)
+	}
+}

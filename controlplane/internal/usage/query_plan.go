@@ -3,6 +3,7 @@ package usage
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -103,18 +104,21 @@ func widen(r *Reading, q Query, kept [LevelDay + 1]time.Time, end time.Time) (ti
 	for l := LevelMinute; l < LevelDay; l++ {
 		width := widths()[l+1]
 		if wide := floor(from, width); wide != from && wide.Before(kept[l]) {
-			r.Notes = append(r.Notes, fmt.Sprintf("from was widened from %s to %s: %s is kept since %s",
-				stamp(from), stamp(wide), l.Table(), stamp(kept[l])))
+			r.Notes = append(r.Notes, fmt.Sprintf("from was widened from %s to %s: usage by the %s is kept since %s",
+				stamp(from), stamp(wide), l.unit(), stamp(kept[l])))
 			from = wide
 		}
 		if wide := ceil(end, width); wide != end && floor(end, width).Before(kept[l]) && !q.open {
-			r.Notes = append(r.Notes, fmt.Sprintf("to was widened from %s to %s: %s is kept since %s",
-				stamp(end), stamp(wide), l.Table(), stamp(kept[l])))
+			r.Notes = append(r.Notes, fmt.Sprintf("to was widened from %s to %s: usage by the %s is kept since %s",
+				stamp(end), stamp(wide), l.unit(), stamp(kept[l])))
 			end, r.To = wide, wide
 		}
 	}
 	return from, end
 }
+
+// unit 是给人看的：这一级一条是多久。
+func (l Level) unit() string { return strings.TrimSuffix(strings.TrimPrefix(l.Table(), "usage_"), "_by") }
 
 // forgotten 说为什么答不出：桶的边落在已经删去的一级里。
 func forgotten(q Query, l Level, since time.Time) error {
@@ -122,8 +126,8 @@ func forgotten(q Query, l Level, since time.Time) error {
 	if q.Interval == IntervalDay {
 		path = "time_zone"
 	}
-	return refuse(path, "interval=%s in %s needs %s, which is kept since %s; take a later from, a longer interval or another time zone",
-		q.Interval, q.TimeZone, l.Table(), stamp(since))
+	return refuse(path, "interval=%s in %s needs usage by the %s, which is kept since %s; take a later from, a longer interval or another time zone",
+		q.Interval, q.TimeZone, l.unit(), stamp(since))
 }
 
 // bySpan 以 Level 为下标。

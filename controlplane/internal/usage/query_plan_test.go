@@ -66,7 +66,7 @@ func TestPlanQuery_DeletedLevelsWidenTheEndsAndSaySoOrRefuse(t *testing.T) {
 		return PlanQuery(q, floors)
 	}
 	r, err := ask(Query{}, "2026-05-10T21:59:00Z", "2026-05-13T01:02:00Z")
-	if err != nil || stamp(r.From) != "2026-05-10T21:00:00Z" || stamp(r.To) != "2026-05-13T01:02:00Z" || len(r.Notes) != 1 || !strings.Contains(r.Notes[0], "usage_minute is kept since") {
+	if err != nil || stamp(r.From) != "2026-05-10T21:00:00Z" || stamp(r.To) != "2026-05-13T01:02:00Z" || len(r.Notes) != 1 || !strings.Contains(r.Notes[0], "usage by the minute is kept since") {
 		t.Fatalf("from: %v %+v", err, r)
 	}
 	r, err = ask(Query{}, "2026-03-10T21:59:00Z", "2026-03-11T01:02:00Z")

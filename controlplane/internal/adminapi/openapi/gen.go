@@ -2265,10 +2265,10 @@ type PutSettingsParams struct {
 
 // GetUsageParams defines parameters for GetUsage.
 type GetUsageParams struct {
-	// From 起点（含），RFC 3339；缺省为 24 小时前
+	// From 起点（含），RFC 3339（查询串里的 + 写作 %2B），或 time_zone 里的一天 2026-11-01；缺省为 24 小时前
 	From *time.Time `form:"from,omitempty" json:"from,omitempty"`
 
-	// To 终点（不含），RFC 3339；缺省为现在
+	// To 终点（不含），写法同 from；缺省为现在
 	To *time.Time `form:"to,omitempty" json:"to,omitempty"`
 
 	// Interval 时间桶；`none` 表示整段合成一组。桶按 time_zone 对齐
@@ -3651,14 +3651,14 @@ func (w *ServerInterfaceWrapper) GetUsage(ctx echo.Context) error {
 	var params GetUsageParams
 	// ------------- Optional query parameter "from" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "from", ctx.QueryParams(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "from", ctx.QueryParams(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter from: %s", err))
 	}
 
 	// ------------- Optional query parameter "to" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "to", ctx.QueryParams(), &params.To, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "to", ctx.QueryParams(), &params.To, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter to: %s", err))
 	}
