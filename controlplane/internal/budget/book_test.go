@@ -2,6 +2,7 @@ package budget_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -51,6 +52,13 @@ func (b *books) set(change func()) {
 	change()
 }
 
+// questions 是迄今被问过的。
+func (b *books) questions() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return strings.Join(b.asked, " ")
+}
+
 // told 记下送出的每一条。
 type told struct {
 	mu   sync.Mutex
@@ -66,7 +74,7 @@ func (l *told) Publish(s *push.Spending) {
 func (l *told) all() []*push.Spending {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.list
+	return slices.Clone(l.list)
 }
 
 type bench struct {
@@ -128,8 +136,10 @@ func TestBook_TellsAtOnceAfterAChangeAndThenEverySecond(t *testing.T) {
 		if n := len(b.told.all()); n != 0 {
 			t.Errorf("told %d times without a configuration", n)
 		}
-		b.spent["a"] = budget.Spend{Nano: 5, Tokens: 60}
-		b.fleet = budget.Fleet{Nodes: 3, Cursors: []budget.Cursor{{"n1", 7, 40}, {"n2", 8, 2}, {"n1", 6, 99}}}
+		b.set(func() {
+			b.spent["a"] = budget.Spend{Nano: 5, Tokens: 60}
+			b.fleet = budget.Fleet{Nodes: 3, Cursors: []budget.Cursor{{"n1", 7, 40}, {"n2", 8, 2}, {"n1", 6, 99}}}
+		})
 		b.publish(t, 1, twoBudgets)
 		all := b.told.all()
 		if len(all) != 1 {
@@ -145,7 +155,7 @@ func TestBook_TellsAtOnceAfterAChangeAndThenEverySecond(t *testing.T) {
 			!time.UnixMilli(a.GetPeriodEndUnixMs()).Equal(time.Date(2000, 1, 1, 16, 0, 0, 0, time.UTC)) {
 			t.Errorf("%+v", a)
 		}
-		if got := strings.Join(b.asked, " "); got != "cursors spent" {
+		if got := b.questions(); got != "cursors spent" {
 			t.Errorf("asked %s: a cursor read after the spending would let a node forget what is in neither", got)
 		}
 		time.Sleep(5*time.Second + 500*time.Millisecond)
@@ -161,8 +171,8 @@ func TestBook_WithoutBudgetsItKeepsTellingAndAsksNothing(t *testing.T) {
 		b.publish(t, 1, `{"apps":[{"name":"free"}]}`)
 		time.Sleep(2*time.Second + time.Millisecond)
 		synctest.Wait()
-		if all := b.told.all(); len(all) != 3 || len(all[2].Apps) != 0 || len(b.asked) != 0 {
-			t.Errorf("told %d, asked %v", len(all), b.asked)
+		if all := b.told.all(); len(all) != 3 || len(all[2].Apps) != 0 || b.questions() != "" {
+			t.Errorf("told %d, asked %v", len(all), b.questions())
 		}
 	})
 }
@@ -241,7 +251,7 @@ vega_budget_used_ratio{app="b"} 0
 
 func TestStatuses_AreComputedWhenAsked(t *testing.T) {
 	run(t, func(b *bench) {
-		b.spent["b"] = budget.Spend{Nano: 900_000_000}
+		b.set(func() { b.spent["b"] = budget.Spend{Nano: 900_000_000} })
 		list, err := b.book.Statuses(t.Context(), budget.Plans(catalogOf(t, twoBudgets)))
 		if err != nil || len(list) != 2 || list[0].State() != budget.OK || list[1].State() != budget.Warning || list[1].App != "b" {
 			t.Errorf("%+v %v", list, err)
