@@ -49,7 +49,7 @@ func onlyAFew(t *testing.T, name string) {
 		query := asking(store)[name]
 		answers := make(chan error)
 		ask := func() { answers <- query(t.Context()) }
-		for range maxQueries {
+		for range maxQueries() {
 			go ask()
 		}
 		synctest.Wait()
@@ -62,7 +62,7 @@ func onlyAFew(t *testing.T, name string) {
 		go ask()
 		synctest.Wait()
 		close(store.release)
-		for range maxQueries + 1 {
+		for range maxQueries() + 1 {
 			if err := <-answers; err != nil {
 				t.Fatalf("the one that waited a little: %v", err)
 			}
@@ -73,7 +73,7 @@ func onlyAFew(t *testing.T, name string) {
 func TestReader_AClientThatLeavesGivesItsSeatBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for name, query := range asking(slowQueries{make(chan struct{})}) {
-			for range 3 * maxQueries {
+			for range 3 * maxQueries() {
 				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 				if err := query(ctx); err == nil || vegaerr.CodeOf(err) == vegaerr.Unavailable {
 					t.Fatalf("%s: %v", name, err)

@@ -118,7 +118,9 @@ func widen(r *Reading, q Query, kept [LevelDay + 1]time.Time, end time.Time) (ti
 }
 
 // unit 是给人看的：这一级一条是多久。
-func (l Level) unit() string { return strings.TrimSuffix(strings.TrimPrefix(l.Table(), "usage_"), "_by") }
+func (l Level) unit() string {
+	return strings.TrimSuffix(strings.TrimPrefix(l.Table(), "usage_"), "_by")
+}
 
 // forgotten 说为什么答不出：桶的边落在已经删去的一级里。
 func forgotten(q Query, l Level, since time.Time) error {
