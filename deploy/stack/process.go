@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -171,14 +170,4 @@ func (p *Process) Tail() string {
 		return err.Error()
 	}
 	return string(b[max(0, len(b)-4000):])
-}
-
-// FreeAddr 给出一个此刻没有人听的回环地址。
-func FreeAddr() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", fmt.Errorf("find a free port: %w", err)
-	}
-	defer l.Close()
-	return l.Addr().String(), nil
 }
