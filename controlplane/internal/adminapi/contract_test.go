@@ -21,6 +21,7 @@ import (
 
 	"github.com/vega-gateway/vega/controlplane/internal/adminapi"
 	"github.com/vega-gateway/vega/controlplane/internal/catalog"
+	"github.com/vega-gateway/vega/controlplane/internal/identity"
 	contract "github.com/vega-gateway/vega/proto/openapi"
 )
 
@@ -46,6 +47,9 @@ func newBench(t *testing.T, store adminapi.Store, tune ...func(*adminapi.Config,
 	deps := adminapi.Deps{Store: store, Fleet: b.fleet, Usage: b.usage, Queues: b.board, Mint: catalog.Mint{MAC: mac}, Log: zap.New(core)}
 	for _, f := range tune {
 		f(&cfg, &deps)
+	}
+	if deps.Identity == nil {
+		deps.Identity = newIdentity(t, store, identity.Config{})
 	}
 	h, err := adminapi.New(cfg, deps)
 	if err != nil {
