@@ -35,8 +35,10 @@ type bench struct {
 	fleet *fleet
 	usage *figures
 	board *board
-	logs  *observer.ObservedLogs
-	spec  *openapi3.T
+	// people 是操作员与会话，总在真的 PostgreSQL 上。
+	people *identity.Service
+	logs   *observer.ObservedLogs
+	spec   *openapi3.T
 }
 
 func newBench(t *testing.T, store adminapi.Store, tune ...func(*adminapi.Config, *adminapi.Deps)) *bench {
@@ -51,6 +53,7 @@ func newBench(t *testing.T, store adminapi.Store, tune ...func(*adminapi.Config,
 	if deps.Identity == nil {
 		deps.Identity = newIdentity(t, store, identity.Config{})
 	}
+	b.people = deps.Identity
 	h, err := adminapi.New(cfg, deps)
 	if err != nil {
 		t.Fatal(err)
@@ -140,6 +143,13 @@ func (b *bench) send(method, path, body string, valid bool, header ...string) an
 		req.Header.Set("Content-Type", "application/json")
 	}
 	for i := 0; i < len(header); i += 2 {
+		if header[i+1] == "" {
+			req.Header.Del(header[i])
+			continue
+		}
+		if header[i] == "Host" {
+			req.Host = header[i+1]
+		}
 		req.Header.Set(header[i], header[i+1])
 	}
 	input := b.match(req)
