@@ -173,8 +173,8 @@ func TestOIDC_ForgedAnswersOpenNothing(t *testing.T) {
 			return q
 		},
 		"a code that was used": func(w *browser) url.Values {
-			q, flow := w.authorize("/"), ""
-			flow = w.jar["__Host-vega-oidc"]
+			q := w.authorize("/")
+			flow := w.jar["__Host-vega-oidc"]
 			w.comeBack(q)
 			w.jar = map[string]string{"__Host-vega-oidc": flow}
 			return q

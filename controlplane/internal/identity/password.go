@@ -83,7 +83,7 @@ func (s stored) matches(password string) bool {
 // checkPassword 是口令的规矩：只求长，不求花样（NIST SP 800-63B §5.1.1.2）。
 func checkPassword(name string, current, next catalog.Secret) error {
 	text := next.Reveal()
-	message := ""
+	var message string
 	switch n := utf8.RuneCountInString(text); {
 	case !utf8.ValidString(text):
 		message = "must be valid UTF-8"
