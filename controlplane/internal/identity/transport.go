@@ -99,15 +99,24 @@ func (p Proxies) Transport(r *http.Request, insecure bool) Transport {
 func (p Proxies) client(peer netip.Addr, values []string) netip.Addr {
 	hops := strings.Split(strings.Join(values, ","), ",")
 	for i := len(hops) - 1; i >= 0; i-- {
-		addr, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
-		if err != nil {
+		addr, ok := parseHop(strings.TrimSpace(hops[i]))
+		if !ok {
 			return peer
 		}
-		if peer = addr.Unmap(); !p.trusts(peer) {
+		if peer = addr; !p.trusts(peer) {
 			return peer
 		}
 	}
 	return peer
+}
+
+// parseHop 读一跳；有的代理会带上端口。
+func parseHop(text string) (netip.Addr, bool) {
+	if ap, err := netip.ParseAddrPort(text); err == nil {
+		return ap.Addr().Unmap(), true
+	}
+	addr, err := netip.ParseAddr(strings.Trim(text, "[]"))
+	return addr.Unmap(), err == nil
 }
 
 // last 是离我们最近的那个代理写的。

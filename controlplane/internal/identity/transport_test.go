@@ -46,6 +46,8 @@ func TestTransport_TheCookieGoesOnlyOverTLSOrOnThisMachine(t *testing.T) {
 		"a stranger who claims TLS":        {request("203.0.113.5:1", "vega.example.com", false, forwarded("https", "127.0.0.1")...), "", "203.0.113.5", false},
 		"a claim before the proxy's word":  {request("10.1.2.3:1", "x", false, forwarded("https, http", "198.51.100.1, 203.0.113.5")...), "", "203.0.113.5", false},
 		"two proxies":                      {request("10.1.2.3:1", "x", false, forwarded("https", "198.51.100.1, 203.0.113.5, 192.0.2.7")...), "__Host-vega", "203.0.113.5", false},
+		"a proxy that writes the port":     {request("10.1.2.3:1", "x", false, forwarded("https", "203.0.113.5:4711")...), "__Host-vega", "203.0.113.5", false},
+		"a port after IPv6":                {request("10.1.2.3:1", "x", false, forwarded("https", "[2001:db8::1]:4711, 10.0.0.9:80")...), "__Host-vega", "2001:db8::1", false},
 		"a client that writes nonsense":    {request("10.1.2.3:1", "x", false, forwarded("https", "nonsense")...), "__Host-vega", "10.1.2.3", false},
 		"nothing but trusted in the chain": {request("10.1.2.3:1", "x", false, forwarded("https", "10.9.9.9")...), "__Host-vega", "10.9.9.9", false},
 		"an address that cannot be read":   {request("@", "localhost", false), "", "invalid IP", false},
