@@ -57,7 +57,9 @@ func accessTable() map[string]access {
 		"listNodes": read(identity.FleetRead), "listQueues": read(identity.FleetRead),
 		"forgetNode": write(identity.FleetWrite, "node.forget"), "drainNode": write(identity.FleetWrite, "node.drain"),
 
-		"getUsage": read(identity.UsageRead), "listRequests": read(identity.UsageRead), "getRequest": read(identity.UsageRead),
+		"getUsage": read(identity.UsageRead), "reconcileUsage": read(identity.UsageRead),
+		"listRequests": read(identity.UsageRead), "getRequest": read(identity.UsageRead),
+		"listBudgets": read(identity.UsageRead), "getAppBudget": read(identity.UsageRead),
 
 		"getAuthMethods": {public: true}, "beginOidc": {public: true}, "finishOidc": {public: true}, "openSession": {public: true},
 		"getSession": fresh(""), "closeSession": fresh("session.close"), "putPassword": fresh("operator.password"),

@@ -34,6 +34,18 @@ func (a *api) whoami(p identity.Principal) whoami {
 	return w
 }
 
+// maxSmallBody 给登录、令牌这些小的请求体：没有登录的人也发得来，不能让他占内存。
+const maxSmallBody = 64 << 10
+
+// readSmall 严格地读一个小的 JSON 对象。
+func (a *api) readSmall(c echo.Context, target any) error {
+	body, err := a.readAs(c, echo.MIMEApplicationJSON, "send the document as JSON with: Content-Type: application/json", min(maxSmallBody, a.cfg.MaxBodyBytes))
+	if err != nil {
+		return err
+	}
+	return catalog.Decode(body, target)
+}
+
 // GetSession 实现 GET /session。
 func (a *api) GetSession(c echo.Context) error {
 	return writeJSON(c, http.StatusOK, a.whoami(principal(c)))

@@ -4,7 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
+	"reflect"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -54,6 +57,41 @@ func auditConfig(ctx context.Context, q *sqlcgen.Queries, actor, note string, do
 		o.Object = "config"
 	}
 	return audit(ctx, q, identity.Entry{Origin: o, Note: note, Changes: done.Changes, Revision: done.Revision})
+}
+
+// auditSettings 记下一次设置写：不同的那几栏，没有写过的按缺省算。
+func auditSettings(ctx context.Context, q *sqlcgen.Queries, from, to []byte) error {
+	before, err := settingsFace(from)
+	if err != nil {
+		before = nil // 存坏了的当作没有：要记的是改成了什么
+	}
+	after, err := settingsFace(to)
+	if err != nil {
+		return err
+	}
+	change := catalog.ChangeItem{Kind: "settings", Name: "settings", Action: catalog.Updated}
+	for _, name := range slices.Sorted(maps.Keys(after)) {
+		if !reflect.DeepEqual(before[name], after[name]) {
+			change.Fields = append(change.Fields, catalog.FieldChange{Path: name, From: before[name], To: after[name]})
+		}
+	}
+	o := identity.OriginOf(ctx)
+	o.Object = "settings"
+	return audit(ctx, q, identity.Entry{Origin: o, Changes: []catalog.ChangeItem{change}})
+}
+
+// settingsFace 把设置的文档补上缺省，变成可比的 JSON 树。
+func settingsFace(document []byte) (tree map[string]any, err error) {
+	settings, err := decodeSettings(document)
+	if err != nil {
+		return nil, err
+	}
+	b, err := json.Marshal(settings)
+	if err != nil {
+		return nil, fmt.Errorf("encode settings: %w", err)
+	}
+	err = json.Unmarshal(b, &tree)
+	return tree, err
 }
 
 // audited 在一个事务里做一件事并记下它；act 给出动了几行，没有动则不记。

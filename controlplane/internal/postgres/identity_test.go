@@ -13,6 +13,7 @@ import (
 	"github.com/vega-gateway/vega/controlplane/internal/catalog"
 	"github.com/vega-gateway/vega/controlplane/internal/identity"
 	"github.com/vega-gateway/vega/controlplane/internal/push"
+	"github.com/vega-gateway/vega/controlplane/internal/usage"
 	"github.com/vega-gateway/vega/proto/vegaerr"
 )
 
@@ -405,5 +406,32 @@ func TestAudit_ForgettingAndDrainingANodeAreRecordedWhenTheyHappen(t *testing.T)
 	}
 	if want := "[alice node.forget node n1 alice node.drain node n1]"; err != nil || fmt.Sprint(got) != want {
 		t.Errorf("%v %v, want %s", got, err, want)
+	}
+}
+
+func TestAudit_ASettingsChangeSaysWhichFields(t *testing.T) {
+	s, _ := openTest(t)
+	settings := usage.DefaultSettings()
+	settings.TimeZone = "Asia/Shanghai"
+	always := func(uint64) error { return nil }
+	ctx := identity.WithOrigin(t.Context(), identity.Origin{Kind: identity.KindOperator, Actor: "alice", Action: "settings.update"})
+	for range 2 { // 第二次没有变化
+		if _, err := s.SaveSettings(ctx, settings, always); err != nil {
+			t.Fatal(err)
+		}
+	}
+	settings.TimeZone = "Europe/Paris"
+	if _, err := s.SaveSettings(ctx, settings, always); err != nil {
+		t.Fatal(err)
+	}
+	entries, err := s.Audit(t.Context(), identity.Query{Limit: 10})
+	if err != nil || len(entries) != 2 || entries[0].Action != "settings.update" || entries[0].Object != "settings" || entries[0].Actor != "alice" {
+		t.Fatalf("%+v %v", entries, err)
+	}
+	if f := entries[1].Changes[0].Fields; len(f) != 1 || f[0].From != usage.DefaultSettings().TimeZone {
+		t.Errorf("got %+v", f)
+	}
+	if f := entries[0].Changes[0].Fields; len(f) != 1 || f[0].Path != "time_zone" || f[0].From != "Asia/Shanghai" || f[0].To != "Europe/Paris" {
+		t.Errorf("got %+v", f)
 	}
 }

@@ -43,8 +43,11 @@ func (s *Store) SaveSettings(ctx context.Context, settings usage.Settings, check
 			return fmt.Errorf("encode settings: %w", err)
 		}
 		saved, err := q.SaveSettings(ctx, document)
+		if err != nil {
+			return fmt.Errorf("save settings: %w", err)
+		}
 		version = uint64(saved)
-		return err
+		return auditSettings(ctx, q, row.Document, document)
 	})
 	if err != nil {
 		return 0, vegaerr.Wrap(err, vegaerr.Unavailable, "", "the settings cannot be written now")
