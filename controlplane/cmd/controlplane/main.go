@@ -48,11 +48,7 @@ func command() *cobra.Command {
 	apply.RunE = func(c *cobra.Command, _ []string) error {
 		return cli.Apply(c.Context(), os.Environ(), streams, *file, o)
 	}
-	user := &cobra.Command{Use: "user", Short: "Operators of the console", Args: cobra.NoArgs}
-	user.AddCommand(&cobra.Command{Use: "reset-password NAME", Short: "Give an operator a new one-time password through the admin API", Args: cobra.ExactArgs(1), RunE: func(c *cobra.Command, args []string) error {
-		return cli.ResetPassword(c.Context(), os.Environ(), streams, args[0])
-	}})
-	root.AddCommand(apply, user,
+	root.AddCommand(apply,
 		&cobra.Command{Use: "serve", Short: "Run the control plane", Long: "Run the control plane. Settings are VEGA_* environment variables, each also as VEGA_*_FILE; deploy/docs/operations.md lists them.", Args: cobra.NoArgs, RunE: withConfig(func(ctx context.Context, cfg app.Config) error { return app.Run(ctx, cfg, version) })},
 		&cobra.Command{Use: "migrate", Short: "Bring the database to the newest schema and end", Args: cobra.NoArgs, RunE: withConfig(app.Migrate)},
 		&cobra.Command{Use: "export", Short: "Print the configuration as YAML, without secrets", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error { return cli.Export(c.Context(), os.Environ(), streams) }},
@@ -60,5 +56,15 @@ func command() *cobra.Command {
 		&cobra.Command{Use: "healthcheck", Short: "Ask the local control plane whether it is ready", Args: cobra.NoArgs, RunE: withConfig(func(ctx context.Context, cfg app.Config) error { return ops.Healthcheck(ctx, cfg.OpsAddr) })},
 		&cobra.Command{Use: "version", Short: "Print the version", Args: cobra.NoArgs, Run: func(*cobra.Command, []string) { fmt.Println(version) }},
 	)
+	root.AddCommand(userCommand(streams))
 	return root
+}
+
+func userCommand(streams cli.Streams) *cobra.Command {
+	user := &cobra.Command{Use: "user", Short: "Operators of the console", Args: cobra.NoArgs}
+	user.AddCommand(&cobra.Command{Use: "reset-password NAME", Short: "Give an operator a new one-time password through the admin API", Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			return cli.ResetPassword(c.Context(), os.Environ(), streams, args[0])
+		}})
+	return user
 }

@@ -51,18 +51,19 @@ type Config struct {
 
 // Deps 是管理 API 的依赖；OIDC、Metrics 与 Console 之外都必填。
 type Deps struct {
-	Store    Store
-	Fleet    Fleet
-	Usage    Usage
-	Queues   Queues
-	Identity *identity.Service
-	// OIDC 为 nil 即没有提供方。
-	OIDC OIDC
+	Store  Store
+	Fleet  Fleet
+	Usage  Usage
+	Queues Queues
 	// Mint 造密钥；MAC 必填。
 	Mint catalog.Mint
 	Log  *zap.Logger
 	// Metrics 为 nil 则不计数。
 	Metrics prometheus.Registerer
+	// Identity 认人；必填。
+	Identity *identity.Service
+	// OIDC 为 nil 即没有提供方。
+	OIDC OIDC
 	// Console 接住 /api 与 /healthz 之外的一切；nil 则那些路径都是 404。
 	Console http.Handler
 }
@@ -100,7 +101,7 @@ func New(cfg Config, deps Deps) (http.Handler, error) {
 	if len(cfg.Token) < minTokenLength {
 		return nil, errors.New("admin token must have at least 32 characters")
 	}
-	if deps.Store == nil || deps.Fleet == nil || deps.Usage == nil || deps.Queues == nil || deps.Identity == nil || deps.Mint.MAC == nil || deps.Log == nil {
+	if deps.Store == nil || deps.Fleet == nil || deps.Usage == nil || deps.Queues == nil || deps.Mint.MAC == nil || deps.Log == nil {
 		return nil, errors.New("adminapi: a dependency is missing")
 	}
 	if cfg.MaxBodyBytes == 0 {
@@ -118,6 +119,9 @@ func New(cfg Config, deps Deps) (http.Handler, error) {
 	m, err := newMetrics(deps.Metrics)
 	if err != nil {
 		return nil, err
+	}
+	if deps.Identity == nil {
+		return nil, errors.New("adminapi: nobody to ask who is who")
 	}
 	a := &api{cfg: cfg, deps: deps, token: hashToken(cfg.Token), cross: http.NewCrossOriginProtection()}
 	if cfg.ConsoleURL != "" {

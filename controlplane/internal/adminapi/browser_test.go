@@ -137,7 +137,7 @@ func (w *browser) me() (m me) {
 // firstAdmin 建立头一个操作员。
 func (b *bench) firstAdmin(password string) {
 	b.t.Helper()
-	if made, err := b.people.EnsureFirst(b.t.Context(), catalog.NewSecret(password)); err != nil || !made {
+	if made, err := b.people().EnsureFirst(b.t.Context(), catalog.NewSecret(password)); err != nil || !made {
 		b.t.Fatalf("%v %v", made, err)
 	}
 }

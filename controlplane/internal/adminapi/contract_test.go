@@ -21,7 +21,6 @@ import (
 
 	"github.com/vega-gateway/vega/controlplane/internal/adminapi"
 	"github.com/vega-gateway/vega/controlplane/internal/catalog"
-	"github.com/vega-gateway/vega/controlplane/internal/identity"
 	contract "github.com/vega-gateway/vega/proto/openapi"
 )
 
@@ -35,10 +34,8 @@ type bench struct {
 	fleet *fleet
 	usage *figures
 	board *board
-	// people 是操作员与会话，总在真的 PostgreSQL 上。
-	people *identity.Service
-	logs   *observer.ObservedLogs
-	spec   *openapi3.T
+	logs  *observer.ObservedLogs
+	spec  *openapi3.T
 }
 
 func newBench(t *testing.T, store adminapi.Store, tune ...func(*adminapi.Config, *adminapi.Deps)) *bench {
@@ -51,9 +48,8 @@ func newBench(t *testing.T, store adminapi.Store, tune ...func(*adminapi.Config,
 		f(&cfg, &deps)
 	}
 	if deps.Identity == nil {
-		deps.Identity = newIdentity(t, store, identity.Config{})
+		deps.Identity = defaultIdentity(t, store)
 	}
-	b.people = deps.Identity
 	h, err := adminapi.New(cfg, deps)
 	if err != nil {
 		t.Fatal(err)

@@ -79,7 +79,7 @@ func TestOperators_AResetEndsTheSessionsAndTheOldPassword(t *testing.T) {
 		t.Error("the one-time password may stay")
 	}
 	external := identity.Person{Issuer: "i", Subject: "s", Name: "external", Role: identity.Viewer}
-	if _, err := b.people.LoginPerson(t.Context(), external, identity.Client{}); err != nil {
+	if _, err := b.people().LoginPerson(t.Context(), external, identity.Client{}); err != nil {
 		t.Fatal(err)
 	}
 	b.call("POST", "/operators/external/reset-password", "").want(409)

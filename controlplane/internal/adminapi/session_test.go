@@ -92,7 +92,7 @@ func TestLogin_WrongUnknownDisabledAndExternalAnswerAlike(t *testing.T) {
 	b.signedIn("alice", "viewer", from("203.0.113.1")...)
 	b.signedIn("gone", "viewer", from("203.0.113.1")...)
 	b.call("PUT", "/operators/gone", `{"role":"viewer","enabled":false}`).want(200)
-	if _, err := b.people.LoginPerson(t.Context(), identity.Person{Issuer: "i", Subject: "s", Name: "external", Role: identity.Viewer}, identity.Client{}); err != nil {
+	if _, err := b.people().LoginPerson(t.Context(), identity.Person{Issuer: "i", Subject: "s", Name: "external", Role: identity.Viewer}, identity.Client{}); err != nil {
 		t.Fatal(err)
 	}
 	var first string
