@@ -2,19 +2,19 @@
 //
 // # 职责
 //
-// apply（声明式应用）、export（导出）与 user reset-password（给操作员新的一次性口令）；从环境找到控制面与令牌；把错误变成表格与退出码。
+// apply（声明式应用）与 export（导出）；从环境找到控制面与令牌；把错误变成表格与退出码。
 // 命令与旗标的定义在 cmd/controlplane，它只调用这里。
 //
 // # 数据流
 //
+//	user reset-password → POST /operators/{name}/reset-password → 一次性口令，只写到标准输出，一次
 //	vega.yaml → catalog.YAMLToJSON → catalog.Resolve（ca_file、api_key_env）→ PUT /config → 变化、新密钥、各节点的回音
 //	GET /config → YAML → 标准输出
-//	POST /operators/{name}/reset-password → 一次性口令 → 标准输出
 //
 // # 不变量
 //
 //   - 退出码：0 成功；1 没做成；2 文档不合规矩；3 已写下，但有节点拒绝或没有回音。
-//   - 新密钥与一次性口令的明文只写到标准输出，一次；错误与说明不含任何秘密。
+//   - 新密钥的明文只写到标准输出，一次；错误与说明不含任何秘密。
 //   - 导出再应用没有变化。
 //
 // # 并发
