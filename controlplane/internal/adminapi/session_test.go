@@ -401,3 +401,18 @@ func TestSession_SecretsAreInNoLogAndNoOtherAnswer(t *testing.T) {
 		b.mustNotLeak("log", line.Message+fmt.Sprint(line.ContextMap()), secrets...)
 	}
 }
+
+// 数据库不在时认不出会话，但会话还在：浏览器不该以为自己被注销了。
+func TestSession_DatabaseGoneIs503NotASignOut(t *testing.T) {
+	s := openPostgres(t)
+	b := onPostgres(t, s)
+	w := b.signedIn("alice", "viewer")
+	s.Close()
+	r := w.do("GET", "/session", "").want(503)
+	if r.problem().Code != "unavailable" || len(w.jar) != 1 {
+		t.Errorf("%s %v", r.body, w.jar)
+	}
+	w.login("alice", newPassword).want(503)
+	b.with("vt-"+strings.Repeat("A", 43), "GET", "/session", "").want(503)
+	b.call("GET", "/session", "").want(200) // 引导令牌不查库
+}
