@@ -1,6 +1,8 @@
 package app_test
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -116,5 +118,35 @@ func TestApp_OffersTheProviderOfItsSettings(t *testing.T) {
 		if !strings.Contains(to, want) {
 			t.Errorf("%s lacks %s", to, want)
 		}
+	}
+}
+
+func TestApp_OverItsOwnTLSTheCookieIsSecure(t *testing.T) {
+	cert, key := selfSigned(t)
+	dir := t.TempDir()
+	cfg := onFreePorts(dir)
+	cfg.HTTPTLSCert, cfg.HTTPTLSKey = cert, key
+	p := launch(t, cfg)
+	oneTime, err := os.ReadFile(filepath.Join(dir, "admin-password"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pem, err := os.ReadFile(cert)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(pem)
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}, ForceAttemptHTTP2: true}
+	defer transport.CloseIdleConnections()
+	resp, err := (&http.Client{Transport: transport}).Post("https://"+p.HTTPAddr().String()+"/api/v1/session", "application/json",
+		strings.NewReader(fmt.Sprintf(`{"name":"admin","password":%q}`, strings.TrimSpace(string(oneTime)))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	cookies := resp.Cookies()
+	if resp.StatusCode != http.StatusCreated || len(cookies) != 1 || cookies[0].Name != "__Host-vega" || !cookies[0].Secure || !cookies[0].HttpOnly {
+		t.Errorf("%d %+v", resp.StatusCode, cookies)
 	}
 }
