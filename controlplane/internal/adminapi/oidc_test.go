@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -142,6 +143,15 @@ func TestOIDC_WhoIsNotWelcomeIsSentBackWithAReason(t *testing.T) {
 	w.do("GET", "/session", "").want(401)
 	if got := try(); got != "operator_disabled" {
 		t.Errorf("disabled: %s", got)
+	}
+	var refused []string
+	for _, row := range b.audit("?action=session.refuse") {
+		refused = append(refused, row.Object+" "+row.Note)
+	}
+	slices.Sort(refused)
+	want := []string{"operator [unknown] oidc: oidc_name_taken", "operator [unknown] oidc: oidc_no_role", "operator alice oidc: oidc_name_taken", "operator carol oidc: operator_disabled"}
+	if !slices.Equal(refused, want) {
+		t.Errorf("got %q, want %q", refused, want)
 	}
 	elsewhere := b.browser("X-Forwarded-Proto", "http", "X-Forwarded-For", "203.0.113.5").do("GET", "/auth/oidc/login", "").want(303)
 	if got := elsewhere.Header.Get("Location"); got != "/login?error=insecure_transport" {

@@ -162,7 +162,7 @@ func forgetFirst(ctx context.Context, path string, people *identity.Service) err
 	if err != nil && vegaerr.CodeOf(err) != vegaerr.NotFound {
 		return err
 	}
-	if err == nil && first.MustChangePassword {
+	if err == nil && first.MustChangePassword && first.Version == 1 { // 重设过的也是一次性口令，但不是文件里的那一个
 		return nil
 	}
 	return os.Remove(path)

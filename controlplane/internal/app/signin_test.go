@@ -92,6 +92,19 @@ func TestApp_TheFirstStartMakesAnAdminWhosePasswordWorksOnceAndIsForgotten(t *te
 	}
 }
 
+func TestApp_APasswordFileThatAResetMadeUselessIsForgotten(t *testing.T) {
+	dir := t.TempDir()
+	first := launch(t, onFreePorts(dir))
+	if code, body := first.admin(http.MethodPost, "/operators/admin/reset-password", ""); code != http.StatusOK {
+		t.Fatalf("%d %s", code, body)
+	}
+	first.stop()
+	launch(t, onFreePorts(dir))
+	if _, err := os.Stat(filepath.Join(dir, "admin-password")); !os.IsNotExist(err) {
+		t.Errorf("the file still holds a password that does not work: %v", err)
+	}
+}
+
 func TestApp_OffersTheProviderOfItsSettings(t *testing.T) {
 	issuer := issuertest.New(t)
 	cfg := onFreePorts(t.TempDir())

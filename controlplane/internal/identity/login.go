@@ -35,7 +35,7 @@ func (s *Service) Login(ctx context.Context, name string, password catalog.Secre
 	}
 	a, err := s.verify(ctx, name, password)
 	if err != nil {
-		s.refuse(ctx, name, err)
+		s.refuse(ctx, name, ByPassword, err)
 		return Opened{}, err
 	}
 	opened, err := s.open(ctx, a, ByPassword, c)
@@ -101,14 +101,15 @@ func (s *Service) rehash(ctx context.Context, a Account, password catalog.Secret
 	}
 }
 
-// refuse 记下一次失败的登录。输进来的名字可能是错填的口令，所以只记认得的名字的样子。
-func (s *Service) refuse(ctx context.Context, name string, cause error) {
-	if vegaerr.CodeOf(cause) != vegaerr.Unauthenticated {
+// refuse 记下一次失败的登录；note 是方式与缘由。输进来的名字可能是错填的口令，所以只记认得的名字的样子。
+func (s *Service) refuse(ctx context.Context, name string, method Method, cause error) {
+	e := vegaerr.As(cause)
+	if e.Code != vegaerr.Unauthenticated && e.Code != vegaerr.Denied {
 		return
 	}
 	o := OriginOf(ctx)
 	o.Action, o.Object = actionRefused, "operator "+s.shown(ctx, name)
-	if err := s.store.Record(ctx, Entry{Origin: o}); err != nil {
+	if err := s.store.Record(ctx, Entry{Origin: o, Note: string(method) + ": " + e.ReasonOrCode()}); err != nil {
 		s.log.Warn("cannot audit a refused sign-in", zap.Error(err))
 	}
 }

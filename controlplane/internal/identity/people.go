@@ -18,6 +18,14 @@ type Person struct {
 
 // LoginPerson 开经 OIDC 的会话：头一次来的建立操作员，来过的角色以这次的为准。
 func (s *Service) LoginPerson(ctx context.Context, who Person, c Client) (Opened, error) {
+	opened, err := s.loginPerson(ctx, who, c)
+	if err != nil {
+		s.refuse(ctx, strings.ToLower(who.Name), ByOIDC, err)
+	}
+	return opened, err
+}
+
+func (s *Service) loginPerson(ctx context.Context, who Person, c Client) (Opened, error) {
 	if !who.Role.Valid() {
 		return Opened{}, vegaerr.New(vegaerr.Denied, ReasonNoRole, "the provider gives this person no role here")
 	}
