@@ -18,7 +18,7 @@ import (
 func TestContract_Admin(t *testing.T) {
 	r := start(t, stack.Options{Nodes: 1})
 	c := newContract(t, openapi.Admin(), r.Admin.URL+"/api/v1", r.Admin.Token)
-	for name, part := range map[string]func(*contract, *rig){"objects": adminObjects, "keys": adminKeys, "config": adminConfig, "usage": adminUsage} {
+	for name, part := range map[string]func(*contract, *rig){"objects": adminObjects, "keys": adminKeys, "config": adminConfig, "usage": adminUsage, "books": adminBooks} {
 		t.Run(name, func(t *testing.T) { c.t = t; part(c, r) })
 	}
 	t.Run("documented defaults", func(t *testing.T) { c.t = t; adminDefaults(c) })
@@ -52,14 +52,19 @@ func TestContract_AdminWithoutADatabase(t *testing.T) {
 	pg.Kill()
 	bodies := map[string]string{
 		"putConfig": `{}`, "createServer": validServer("s"), "putServer": validServer("nothing"), "createModel": `{"name":"m"}`, "putModel": `{"name":"nothing"}`,
-		"createApp": `{"name":"a"}`, "putApp": `{"name":"nothing"}`, "createKey": `{"name":"k"}`,
+		"createApp": `{"name":"a"}`, "putApp": `{"name":"nothing"}`, "createKey": `{"name":"k"}`, "putSettings": `{}`,
+		"reconcileUsage": "day,model,cost\n2026-11-01,m,1\n",
 	}
 	for _, o := range c.operations() {
 		if o.id == "listQueues" {
 			continue
 		}
 		began := time.Now()
-		a := c.send(sent{method: o.method, path: fillPath(o.template), body: bodies[o.id], want: http.StatusServiceUnavailable})
+		media := ""
+		if o.id == "reconcileUsage" {
+			media = csvMedia
+		}
+		a := c.send(sent{method: o.method, path: fillPath(o.template), body: bodies[o.id], media: media, want: http.StatusServiceUnavailable})
 		if a.header.Get("Retry-After") == "" {
 			t.Errorf("%s: 503 without Retry-After", o.id)
 		}
@@ -82,7 +87,7 @@ func adminObjects(c *contract, _ *rig) {
 	for _, k := range []struct{ path, name, body, bad string }{
 		{"/servers", "gpu-9", validServer("gpu-9"), `{"name":"gpu-9","base_url":"ftp://x"}`},
 		{"/models", "org/model nine", `{"name":"org/model nine","targets":[{"server":"gpu-9","upstream_model":"m"}]}`, `{"name":"org/model nine","targets":[{"server":"ghost","upstream_model":"m"}]}`},
-		{"/apps", "app-9", `{"name":"app-9","weight":2,"keys":[{"name":"first"}]}`, `{"name":"app-9","class":"royal"}`},
+		{"/apps", "app-9", `{"name":"app-9","weight":2,"budget":{"amount":12.5,"time_zone":"Asia/Shanghai"},"keys":[{"name":"first"}]}`, `{"name":"app-9","class":"royal"}`},
 	} {
 		one := k.path + "/" + stack.Escape(k.name)
 		made := c.send(sent{method: "POST", path: k.path, body: k.body, want: 201})
@@ -106,6 +111,11 @@ func adminObjects(c *contract, _ *rig) {
 		c.send(sent{method: "PUT", path: k.path + "/nothing", body: strings.Replace(k.body, k.name, "nothing", 1), want: 404})
 		c.send(sent{method: "GET", path: k.path + "/nothing", want: 404})
 		c.send(sent{method: "DELETE", path: k.path + "/nothing", want: 404})
+		if k.path == "/apps" {
+			c.send(sent{method: "GET", path: one + "/budget", want: 200})
+			c.send(sent{method: "GET", path: k.path + "/nothing/budget", want: 404})
+			c.send(sent{method: "GET", path: "/budgets", want: 200})
+		}
 		c.send(sent{method: "DELETE", path: one, header: []string{"If-Match", `"999999"`}, want: 412})
 	}
 	if a := c.send(sent{method: "DELETE", path: "/servers/gpu-9", want: 409}); !strings.Contains(a.body, "org/model nine") {

@@ -1,6 +1,7 @@
 package proof
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -31,6 +32,8 @@ type shape struct {
 	nodes, replicas int
 	outside         bool // PostgreSQL 在控制面之外，可以单独杀
 	upstream        upstreamtest.Config
+	nodeEnv         []string // 追加给每个数据面
+	bin             string   // 二进制所在；空即这一次构建的
 }
 
 // newFleet 起一套，应用 config 给出的声明，等每个节点换上。
@@ -43,10 +46,11 @@ func newFleet(t *testing.T, s shape, config func(f *fleet) doc) *fleet {
 	dialer := net.Dialer{Timeout: 2 * time.Second}
 	f.client = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 4096, DisableCompression: true, DialContext: dialer.DialContext}}
 	t.Cleanup(f.client.CloseIdleConnections)
-	opt := stack.Options{Bin: bin, Dir: t.TempDir(), Nodes: s.nodes, Replicas: s.replicas}
+	opt := stack.Options{Bin: cmp.Or(s.bin, bin), Dir: t.TempDir(), Nodes: s.nodes, Replicas: s.replicas}
 	if s.outside {
 		f.pg = database(t, &opt)
 	}
+	opt.DataplaneEnv = append(opt.DataplaneEnv, s.nodeEnv...)
 	var err error
 	if f.Stack, err = stack.Start(ctx, opt); err != nil {
 		t.Fatal(err)

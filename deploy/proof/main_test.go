@@ -1,6 +1,7 @@
 // Package proof 只有测试：每条主张在真的进程上量一次，打印一行以 "figures:" 开头的数字。
 //
-// 缺省是小的（跟着 make test 跑）；VEGA_PROOF=full 是全的（make proof）。
+// 缺省是小的（跟着 make test 跑）；VEGA_PROOF=full 是全的（make proof）。几样大小可以单独给：
+// VEGA_PROOF_CYCLES 杀几轮，VEGA_PROOF_SEED 按哪个种子杀，VEGA_PROOF_OUTAGE_SECONDS 断供的一次多长。
 package proof
 
 import (

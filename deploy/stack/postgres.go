@@ -119,6 +119,9 @@ func (p *Postgres) command(name string, args ...string) *exec.Cmd {
 
 func postgresBin() (string, error) {
 	if path, err := exec.LookPath("postgres"); err == nil {
+		if target, err := filepath.EvalSymlinks(path); err == nil { // PATH 里可能只链着几个；别的程序在真的那一个旁边
+			path = target
+		}
 		return filepath.Dir(path), nil
 	}
 	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/postgres")

@@ -147,6 +147,9 @@ func (s *Stack) APIURL(i int) string { return "http://" + s.apiAddrs[i] + "/v1" 
 // OpsURL 是第 i 个数据面的运维监听。
 func (s *Stack) OpsURL(i int) string { return "http://" + s.opsAddrs[i] }
 
+// DataDir 是第 i 个数据面的数据目录。
+func (s *Stack) DataDir(i int) string { return s.dir(s.Dataplanes[i].Name) }
+
 // AwaitReady 等第 i 个数据面换上第一版配置。
 func (s *Stack) AwaitReady(ctx context.Context, i int) error {
 	for !answers(ctx, s.OpsURL(i)+"/readyz") {

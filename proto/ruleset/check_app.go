@@ -11,6 +11,9 @@ const (
 	maxAppWeight = 1_000
 	maxPatterns  = 1_000
 	maxKeyIDLen  = 64
+	// 预算的上限：十亿货币单位，一千万亿 token；两者加上在途的都离 int64 的边还远。
+	maxBudgetNano   = 1_000_000_000 * 1_000_000_000
+	maxBudgetTokens = 1_000_000_000_000_000
 )
 
 // app 查一个 app。models 为空是合法的：它什么模型也不许用。default_server 不必在允许的模型够得着的范围内。
@@ -31,6 +34,28 @@ func (c *checker) app(it item, a *configv1.App) {
 			it.bad("default_server", "server %q does not exist", s)
 		}
 	}
+	it.budget(a.GetBudget())
+}
+
+// budget 查预算；没有即不限，合格。金额以 10⁻⁹ 计，文本里说的是货币单位。
+func (it item) budget(b *configv1.Budget) {
+	if b == nil {
+		return
+	}
+	if n := b.GetAmountNano(); n < 0 || n > maxBudgetNano {
+		it.bad("budget.amount", "must be between 0 and %d", int64(maxBudgetNano/1_000_000_000))
+	}
+	it.between("budget.tokens", b.GetTokens(), 0, maxBudgetTokens)
+	if b.GetAmountNano() == 0 && b.GetTokens() == 0 {
+		it.bad("budget", "needs an amount or tokens above 0; for no budget leave it out or write {}")
+	}
+	if p := b.GetPeriod(); p != configv1.BudgetPeriod_BUDGET_PERIOD_DAY && p != configv1.BudgetPeriod_BUDGET_PERIOD_MONTH {
+		it.bad("budget.period", "must be day or month")
+	}
+	if _, ok := TimeZone(b.GetTimeZone()); !ok {
+		it.bad("budget.time_zone", "%.64q is not an IANA time zone such as Asia/Shanghai", b.GetTimeZone())
+	}
+	it.between("budget.soft_percent", b.GetSoftPercent(), 0, 100)
 }
 
 func (c *checker) keys(keys []*configv1.Key) {

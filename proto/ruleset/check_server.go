@@ -15,6 +15,9 @@ const (
 	maxWaiting        = 1_000_000
 	maxTimeoutMs      = 24 * 3_600_000
 	maxAbortGraceMs   = 60_000
+	maxDrainTimeoutMs = 600_000
+	maxDrainTokens    = 10_000_000
+	maxDrains         = 100_000
 	maxURLLen         = 2_048
 	maxCredentialLen  = 8_192
 )
@@ -37,6 +40,7 @@ func (c *checker) server(it item, s *configv1.Server) {
 	it.between("abort_grace_ms", s.GetAbortGraceMs(), 0, maxAbortGraceMs)
 	it.between("burst_percent", s.GetBurstPercent(), 1, 100)
 	enum(it, "on_disconnect", s.GetOnDisconnect(), configv1.OnDisconnect_name)
+	it.drain(s.GetDrainLimits())
 	enum(it, "stream_usage", s.GetStreamUsage(), configv1.StreamUsage_name)
 	it.headers(s.GetHeaders())
 	if why := badCAPEM(s.GetCaPem()); why != "" {
@@ -54,6 +58,16 @@ func (it item) queue(q *configv1.Queue) {
 	}
 	it.between("queue.timeout_ms", q.GetTimeoutMs(), 1, maxQueueTimeoutMs)
 	it.between("queue.max_waiting", q.GetMaxWaiting(), 0, maxWaiting)
+}
+
+// drain 查客户端走后收到哪里：每一项至少 1，什么也不收的是 on_disconnect cancel；时间至多十分钟。
+func (it item) drain(d *configv1.DrainLimits) {
+	if d == nil {
+		return
+	}
+	it.between("drain.timeout_ms", d.GetTimeoutMs(), 1, maxDrainTimeoutMs)
+	it.between("drain.max_tokens", d.GetMaxTokens(), 1, maxDrainTokens)
+	it.between("drain.max_concurrency", d.GetMaxConcurrency(), 1, maxDrains)
 }
 
 // timeouts 查各项期限。first_byte_ms 与 idle_ms 大于 total_ms 无害（总期限先到），因此不拒；

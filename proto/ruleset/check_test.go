@@ -34,6 +34,29 @@ func good() *configv1.Snapshot {
 	}
 }
 
+// budget 给第二个 app 一个合格的预算，再改一处。
+func budget(edit func(*configv1.Budget)) func(*configv1.Snapshot) {
+	return func(s *configv1.Snapshot) {
+		b := &configv1.Budget{AmountNano: 1, Tokens: 1, Period: configv1.BudgetPeriod_BUDGET_PERIOD_DAY, TimeZone: "Asia/Shanghai", SoftPercent: 80}
+		edit(b)
+		s.Apps[1].Budget = b
+	}
+}
+
+func TestCheck_ABudgetLimitsMoneyOrTokensOrBoth(t *testing.T) {
+	for name, edit := range map[string]func(*configv1.Budget){
+		"both": func(*configv1.Budget) {}, "money": func(b *configv1.Budget) { b.Tokens = 0 },
+		"tokens": func(b *configv1.Budget) { b.AmountNano = 0 }, "no warning": func(b *configv1.Budget) { b.SoftPercent = 0 },
+		"month": func(b *configv1.Budget) { b.Period = configv1.BudgetPeriod_BUDGET_PERIOD_MONTH },
+	} {
+		s := good()
+		budget(edit)(s)
+		if got := Check(s); len(got) != 0 {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
 func TestCheck_AcceptsGoodAndEmpty(t *testing.T) {
 	for name, s := range map[string]*configv1.Snapshot{"good": good(), "empty": {}, "nil": nil} {
 		if got := Check(s); len(got) != 0 {
@@ -74,6 +97,9 @@ func TestCheck_ReportsEachProblemAtItsPath(t *testing.T) {
 		"idle":                 {func(s *s) { s.Servers[0].Timeouts.IdleMs = 86_400_001 }, "servers[0].timeouts.idle_ms", "between 1"},
 		"total":                {func(s *s) { s.Servers[0].Timeouts.TotalMs = -1 }, "servers[0].timeouts.total_ms", "between 1"},
 		"connect beyond total": {func(s *s) { s.Servers[0].Timeouts.TotalMs = 4_000 }, "servers[0].timeouts.connect_ms", "total_ms"},
+		"drain for ever":       {func(s *s) { s.Servers[0].DrainLimits.TimeoutMs = 600_001 }, "servers[0].drain.timeout_ms", "between 1 and 600000"},
+		"drain of nothing":     {func(s *s) { s.Servers[0].DrainLimits.MaxTokens = 0 }, "servers[0].drain.max_tokens", "between 1 and"},
+		"drain of none":        {func(s *s) { s.Servers[0].DrainLimits.MaxConcurrency = 0 }, "servers[0].drain.max_concurrency", "between 1 and"},
 		"abort grace":          {func(s *s) { s.Servers[0].AbortGraceMs = 60_001 }, "servers[0].abort_grace_ms", "60000"},
 		"burst":                {func(s *s) { s.Servers[0].BurstPercent = 0 }, "servers[0].burst_percent", "between 1 and 100"},
 		"on disconnect":        {func(s *s) { s.Servers[0].OnDisconnect = 9 }, "servers[0].on_disconnect", "unknown"},
@@ -109,10 +135,19 @@ func TestCheck_ReportsEachProblemAtItsPath(t *testing.T) {
 		"currency missing":  {func(s *s) { s.Models[0].Prices.Currency = "" }, "models[0].prices.currency", "required"},
 		"currency disagree": {func(s *s) { s.Models[1].Prices = &configv1.Prices{Currency: "EUR"} }, "models[1].prices.currency", "models[0] uses USD"},
 
-		"app name":       {func(s *s) { s.Apps[0].Name = "-a" }, "apps[0].name", "a-z"},
-		"app name twice": {func(s *s) { s.Apps[1].Name = "team-a" }, "apps[1].name", "apps[0]"},
-		"app weight":     {func(s *s) { s.Apps[0].Weight = 0 }, "apps[0].weight", "between 1 and 1000"},
-		"app class":      {func(s *s) { s.Apps[0].Class = 7 }, "apps[0].class", "unknown"},
+		"app name":            {func(s *s) { s.Apps[0].Name = "-a" }, "apps[0].name", "a-z"},
+		"app name twice":      {func(s *s) { s.Apps[1].Name = "team-a" }, "apps[1].name", "apps[0]"},
+		"app weight":          {func(s *s) { s.Apps[0].Weight = 0 }, "apps[0].weight", "between 1 and 1000"},
+		"app class":           {func(s *s) { s.Apps[0].Class = 7 }, "apps[0].class", "unknown"},
+		"budget of nothing":   {budget(func(b *configv1.Budget) { b.AmountNano, b.Tokens = 0, 0 }), "apps[1].budget", "an amount or tokens"},
+		"budget below zero":   {budget(func(b *configv1.Budget) { b.AmountNano = -1 }), "apps[1].budget.amount", "between 0 and 1000000000"},
+		"budget beyond sense": {budget(func(b *configv1.Budget) { b.AmountNano = maxBudgetNano + 1 }), "apps[1].budget.amount", "between 0 and 1000000000"},
+		"budget tokens":       {budget(func(b *configv1.Budget) { b.Tokens = -5 }), "apps[1].budget.tokens", "-5"},
+		"budget period":       {budget(func(b *configv1.Budget) { b.Period = 0 }), "apps[1].budget.period", "day or month"},
+		"budget zone":         {budget(func(b *configv1.Budget) { b.TimeZone = "Mars/Olympus" }), "apps[1].budget.time_zone", "Asia/Shanghai"},
+		"budget zone here":    {budget(func(b *configv1.Budget) { b.TimeZone = "Local" }), "apps[1].budget.time_zone", "IANA"},
+		"budget soft":         {budget(func(b *configv1.Budget) { b.SoftPercent = 101 }), "apps[1].budget.soft_percent", "between 0 and 100"},
+
 		"app limits":     {func(s *s) { s.Apps[0].Limits.MaxConcurrency = -1 }, "apps[0].limits.max_concurrency", "between"},
 		"app pattern":    {func(s *s) { s.Apps[0].Models = []string{"*", ""} }, "apps[0].models[1]", "printable"},
 		"default server": {func(s *s) { s.Apps[0].DefaultServer = "gone" }, "apps[0].default_server", "gone"},

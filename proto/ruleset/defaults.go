@@ -12,7 +12,12 @@ const (
 	DefaultTotalMs        = 600_000
 	DefaultAbortGraceMs   = 250
 	DefaultBurstPercent   = 10
-	DefaultWeight         = 1 // 目标与 app 都是
+	DefaultSoftPercent    = 80 // 花到预算的百分之几就警告
+	DefaultWeight         = 1  // 目标与 app 都是
+
+	DefaultDrainTimeoutMs      = 20_000
+	DefaultDrainMaxTokens      = 4_096
+	DefaultDrainMaxConcurrency = 64
 
 	DefaultProvider     = ProviderOpenAI
 	DefaultOnDisconnect = configv1.OnDisconnect_ON_DISCONNECT_CANCEL
@@ -45,13 +50,20 @@ func DefaultTimeouts(totalMs int64) *configv1.Timeouts {
 	}
 }
 
+// DefaultDrainLimits 是没写 drain 时，客户端走后至多收到哪里。
+func DefaultDrainLimits() *configv1.DrainLimits {
+	return &configv1.DrainLimits{
+		TimeoutMs: DefaultDrainTimeoutMs, MaxTokens: DefaultDrainMaxTokens, MaxConcurrency: DefaultDrainMaxConcurrency,
+	}
+}
+
 // NewServer 是只给了名字与地址的 server，其余都是默认值。
 func NewServer(name, baseURL string) *configv1.Server {
 	return &configv1.Server{
 		Name: name, Provider: DefaultProvider, BaseUrl: baseURL, Enabled: true,
 		Limits: &configv1.Limits{}, Queue: DefaultQueue(), Timeouts: DefaultTimeouts(0),
 		AbortGraceMs: DefaultAbortGraceMs, BurstPercent: DefaultBurstPercent,
-		OnDisconnect: DefaultOnDisconnect, StreamUsage: DefaultStreamUsage,
+		OnDisconnect: DefaultOnDisconnect, DrainLimits: DefaultDrainLimits(), StreamUsage: DefaultStreamUsage,
 	}
 }
 

@@ -48,7 +48,7 @@ func command() *cobra.Command {
 	apply.RunE = func(c *cobra.Command, _ []string) error {
 		return cli.Apply(c.Context(), os.Environ(), streams, *file, o)
 	}
-	root.AddCommand(apply,
+	root.AddCommand(apply, reconcileCommand(streams),
 		&cobra.Command{Use: "serve", Short: "Run the control plane", Long: "Run the control plane. Settings are VEGA_* environment variables, each also as VEGA_*_FILE; deploy/docs/operations.md lists them.", Args: cobra.NoArgs, RunE: withConfig(func(ctx context.Context, cfg app.Config) error { return app.Run(ctx, cfg, version) })},
 		&cobra.Command{Use: "migrate", Short: "Bring the database to the newest schema and end", Args: cobra.NoArgs, RunE: withConfig(app.Migrate)},
 		&cobra.Command{Use: "export", Short: "Print the configuration as YAML, without secrets", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error { return cli.Export(c.Context(), os.Environ(), streams) }},

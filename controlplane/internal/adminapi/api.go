@@ -13,6 +13,7 @@ import (
 
 	"github.com/vega-gateway/vega/controlplane/internal/adminapi/openapi"
 	"github.com/vega-gateway/vega/controlplane/internal/admission"
+	"github.com/vega-gateway/vega/controlplane/internal/budget"
 	"github.com/vega-gateway/vega/controlplane/internal/catalog"
 	"github.com/vega-gateway/vega/controlplane/internal/identity"
 	"github.com/vega-gateway/vega/controlplane/internal/push"
@@ -55,6 +56,14 @@ type Deps struct {
 	Fleet  Fleet
 	Usage  Usage
 	Queues Queues
+	// Budgets 算出预算花到了哪里。
+	Budgets Budgets
+	// Settings 是整套安装的设置。
+	Settings Settings
+	// Requests 是逐条的请求。
+	Requests Requests
+	// Reconcile 对供应商的账单。
+	Reconcile Reconcile
 	// Mint 造密钥；MAC 必填。
 	Mint catalog.Mint
 	Log  *zap.Logger
@@ -86,6 +95,11 @@ type Queues interface {
 	Queues(ctx context.Context) (admission.Queues, error)
 }
 
+// Budgets 当场算出 plans 里各预算的处境，由 budget.Book 实现。
+type Budgets interface {
+	Statuses(ctx context.Context, plans []budget.Plan) ([]budget.Status, error)
+}
+
 type api struct {
 	cfg   Config
 	deps  Deps
@@ -101,7 +115,7 @@ func New(cfg Config, deps Deps) (http.Handler, error) {
 	if len(cfg.Token) < minTokenLength {
 		return nil, errors.New("admin token must have at least 32 characters")
 	}
-	if deps.Store == nil || deps.Fleet == nil || deps.Usage == nil || deps.Queues == nil || deps.Mint.MAC == nil || deps.Log == nil {
+	if deps.Store == nil || deps.Fleet == nil || deps.Usage == nil || deps.Queues == nil || deps.Settings == nil || deps.Requests == nil || deps.Reconcile == nil || deps.Budgets == nil || deps.Mint.MAC == nil || deps.Log == nil {
 		return nil, errors.New("adminapi: a dependency is missing")
 	}
 	if cfg.MaxBodyBytes == 0 {

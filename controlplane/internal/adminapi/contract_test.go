@@ -21,6 +21,7 @@ import (
 
 	"github.com/vega-gateway/vega/controlplane/internal/adminapi"
 	"github.com/vega-gateway/vega/controlplane/internal/catalog"
+	"github.com/vega-gateway/vega/controlplane/internal/reconcile"
 	contract "github.com/vega-gateway/vega/proto/openapi"
 )
 
@@ -28,22 +29,26 @@ const token = "test-token-0123456789-0123456789"
 
 // bench 是一台跑着的管理 API，与对照契约说话的客户端。
 type bench struct {
-	t     *testing.T
-	url   string
-	store adminapi.Store
-	fleet *fleet
-	usage *figures
-	board *board
-	logs  *observer.ObservedLogs
-	spec  *openapi3.T
+	t        *testing.T
+	url      string
+	store    adminapi.Store
+	fleet    *fleet
+	usage    *figures
+	board    *board
+	requests *requests
+	spent    *spent
+	logs     *observer.ObservedLogs
+	spec     *openapi3.T
 }
 
 func newBench(t *testing.T, store adminapi.Store, tune ...func(*adminapi.Config, *adminapi.Deps)) *bench {
 	t.Helper()
 	core, logs := observer.New(zapcore.DebugLevel)
-	b := &bench{t: t, store: store, fleet: &fleet{}, usage: &figures{}, board: &board{}, logs: logs, spec: loadSpec(t)}
+	b := &bench{t: t, store: store, fleet: &fleet{}, usage: &figures{}, board: &board{}, requests: &requests{}, spent: &spent{}, logs: logs, spec: loadSpec(t)}
 	cfg := adminapi.Config{Token: token}
-	deps := adminapi.Deps{Store: store, Fleet: b.fleet, Usage: b.usage, Queues: b.board, Mint: catalog.Mint{MAC: mac}, Log: zap.New(core)}
+	deps := adminapi.Deps{Store: store, Fleet: b.fleet, Usage: b.usage, Queues: b.board, Budgets: b.spent, Mint: catalog.Mint{MAC: mac}, Log: zap.New(core)}
+	deps.Settings = newSettings()
+	deps.Requests, deps.Reconcile = b.requests, reconcile.New(b.usage, store)
 	for _, f := range tune {
 		f(&cfg, &deps)
 	}

@@ -13,7 +13,7 @@ import (
 const document = `{
   "servers": [{"name":"gpu-1","base_url":"http://127.0.0.1:9001/v1","api_key":"sk-upstream-planted-1234","headers":{"X-Team":"infra"}}],
   "models": [{"name":"gpt-4o","targets":[{"server":"gpu-1","upstream_model":"m-1"}],"prices":{"input_per_million":2.5}}],
-  "apps": [{"name":"team-a","keys":[{"name":"default","secret":"planted-secret-0123456789-0123456789"},{"name":"made"}]}]
+  "apps": [{"name":"team-a","budget":{"tokens":1000},"keys":[{"name":"default","secret":"planted-secret-0123456789-0123456789"},{"name":"made"}]}]
 }`
 
 type applied struct {

@@ -16,6 +16,7 @@ import (
 	"github.com/vega-gateway/vega/controlplane/internal/adminapi"
 	"github.com/vega-gateway/vega/controlplane/internal/catalog"
 	"github.com/vega-gateway/vega/controlplane/internal/push"
+	"github.com/vega-gateway/vega/controlplane/internal/usage"
 	"github.com/vega-gateway/vega/proto/vegaerr"
 )
 
@@ -212,6 +213,7 @@ func TestSecrets_AreInNoGETAnswerAndInNoLogLine(t *testing.T) {
 	b.call("POST", "/tokens", `{"name":"ci","role":"viewer"}`).want(201).into(&made)
 	secrets := []string{r.Keys[0].Secret, operator.OneTimePassword, made.Secret, "$argon2id$"}
 	b.fleet.nodes = []push.Node{{ID: "n1"}}
+	b.requests.page.Items = []usage.Request{fullRequest()}
 	for template, item := range b.spec.Paths.Map() {
 		if item.Get == nil || strings.HasPrefix(template, "/auth/oidc/") { // 那两个只转去别处
 			continue
@@ -220,7 +222,7 @@ func TestSecrets_AreInNoGETAnswerAndInNoLogLine(t *testing.T) {
 		if name == "" {
 			name = "team-a"
 		}
-		path := strings.NewReplacer("{name}", name, "{revision}", "1").Replace(template)
+		path := strings.NewReplacer("{name}", name, "{revision}", "1", "{id}", "req_1").Replace(template)
 		got := b.call("GET", path, "").want(200)
 		b.mustNotLeak("GET "+path, string(got.body)+fmt.Sprint(got.Header), secrets...)
 	}

@@ -26,6 +26,7 @@ type node struct {
 	Unreported       int64           `json:"unreported"`
 	LastError        string          `json:"last_error"`
 	Ejections        []push.Ejection `json:"ejections"`
+	Journal          *push.Journal   `json:"journal,omitempty"`
 }
 
 // ListNodes 实现 GET /nodes。
@@ -46,7 +47,7 @@ func nodeRow(n push.Node) node {
 		ID: n.ID, Version: n.Version, Connected: n.Connected, Draining: n.Draining, Replica: n.Replica,
 		AppliedRevision: n.AppliedRevision, RejectedRevision: n.RejectedRevision, LastSeen: n.LastSeen.UTC(),
 		InFlight: n.InFlight, Waiting: n.Waiting, Unreported: n.Unreported, LastError: n.LastError,
-		Ejections: orEmpty(n.Ejections),
+		Ejections: orEmpty(n.Ejections), Journal: n.Journal,
 	}
 	if !n.ConnectedAt.IsZero() {
 		at := n.ConnectedAt.UTC()

@@ -6,6 +6,7 @@ import (
 	"math"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/labstack/echo/v4"
 	"go.uber.org/zap"
@@ -109,7 +110,20 @@ func explainEcho(he *echo.HTTPError, c echo.Context) (*vegaerr.Error, problem) {
 	if he.Code >= http.StatusInternalServerError {
 		e = vegaerr.Wrap(he, vegaerr.Internal, "", "internal error")
 	}
-	return e, problem{Status: status(e.Code), Code: e.Code.String(), Detail: e.Message}
+	return e, problem{Status: status(e.Code), Code: e.Code.String(), Detail: e.Message, Errors: malformed(text)}
+}
+
+// malformed 由生成的绑定代码的话认出是哪个参数不成形。
+func malformed(text string) []vegaerr.Problem {
+	rest, ok := strings.CutPrefix(text, "Invalid format for parameter ")
+	name, why, found := strings.Cut(rest, ": ")
+	if !ok || !found {
+		return nil
+	}
+	if strings.Contains(why, " as RFC3339 ") {
+		why = "must be an RFC 3339 time such as 2026-11-01T00:00:00+08:00; in a URL the + is written %2B"
+	}
+	return []vegaerr.Problem{{Path: name, Message: why}}
 }
 
 // logRefusal 记下我们的缺陷、够不着的存储与被拒的写；读错了名字不值得一行。

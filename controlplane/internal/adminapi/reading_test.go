@@ -26,7 +26,8 @@ func TestNodes_ShowEveryColumn(t *testing.T) {
 	seen := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	b.fleet.nodes = []push.Node{
 		{ID: "n1", Version: "v1", Connected: true, AppliedRevision: 7, LastSeen: seen, ConnectedAt: seen, InFlight: 3, Waiting: 2,
-			Ejections: []push.Ejection{{Server: "gpu-1", UpstreamModel: "m", Reason: "5xx", Until: seen}}},
+			Ejections: []push.Ejection{{Server: "gpu-1", UpstreamModel: "m", Reason: "5xx", Until: seen}},
+			Journal:   &push.Journal{Trouble: "no space left on device", Bytes: 4096, Unjournalled: 2}},
 		{ID: "n2", RejectedRevision: 8, LastError: "revision 8 rejected: x", LastSeen: seen},
 	}
 	var rows []map[string]any
@@ -36,6 +37,12 @@ func TestNodes_ShowEveryColumn(t *testing.T) {
 		if rows[0][name] != want {
 			t.Errorf("%s is %v, want %v", name, rows[0][name], want)
 		}
+	}
+	if j, _ := rows[0]["journal"].(map[string]any); j["durable"] != false || j["trouble"] != "no space left on device" || j["bytes"] != 4096.0 || j["unjournalled"] != 2.0 {
+		t.Errorf("journal %v", rows[0]["journal"])
+	}
+	if _, said := rows[1]["journal"]; said {
+		t.Error("a node that says nothing about its journal has one")
 	}
 	if rows[1]["last_error"] != "revision 8 rejected: x" || rows[1]["connected"] != false {
 		t.Errorf("got %v", rows[1])
@@ -58,7 +65,7 @@ func TestUsage_PassesTheQueryOnAndAnswersJSONOrCSV(t *testing.T) {
 	b := newBench(t, newMemory())
 	bucket := time.Date(2026, 1, 2, 3, 0, 0, 0, time.UTC)
 	f := usage.Figures{Requests: 2, Attempts: 3, PromptTokens: 10, CostNano: 1_234_567_890_123_456_789, DurationUS: 3000}
-	b.usage.result = usage.Result{Rows: []usage.Row{{Bucket: bucket, Server: "gpu-1", App: "", Figures: f}}, Totals: f}
+	b.usage.result = usage.Result{Rows: []usage.Row{{Bucket: bucket, Server: "gpu-1", App: "", Figures: f}}, Totals: usage.Row{Figures: f}}
 	query := "/usage?from=2026-01-01T00:00:00Z&to=2026-01-03T00:00:00%2B08:00&interval=hour&group_by=server,app&time_zone=Asia/Shanghai&app=a&app=b&model=m%2F1"
 	r := b.call("GET", query, "").want(200)
 	q := b.usage.asked

@@ -100,9 +100,10 @@ func setRevision(c echo.Context, revision uint64) {
 
 func setETag(c echo.Context, version uint64) { c.Response().Header().Set("ETag", etag(version)) }
 
-func deref(s *string) string {
-	if s == nil {
-		return ""
+func deref[T any](p *T) T {
+	if p == nil {
+		var zero T
+		return zero
 	}
-	return *s
+	return *p
 }

@@ -5,19 +5,16 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/klauspost/compress/zstd"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/vega-gateway/vega/controlplane/internal/snapshot"
 	configv1 "github.com/vega-gateway/vega/proto/gen/go/vega/config/v1"
 	"github.com/vega-gateway/vega/proto/schedule"
 )
 
-// maxSnapshot 是解开的快照的上限；自己编的不会这么大，超过即是坏的。
-const maxSnapshot = 1 << 30
-
 // specOf 取出一版配置与准入有关的部分；停用的 server 也在内，它们可能还有在途的。
 func specOf(u *configv1.SnapshotUpdate) (*schedule.Spec, error) {
-	raw, err := unpack(u)
+	raw, err := snapshot.Decode(u)
 	if err != nil {
 		return nil, err
 	}
@@ -58,20 +55,4 @@ func headers(x *configv1.Server) (list []string) {
 func limitsOf(l *configv1.Limits) schedule.Limits {
 	return schedule.Limits{
 		MaxConcurrency: l.GetMaxConcurrency(), RequestsPerMinute: l.GetRequestsPerMinute(), TokensPerMinute: l.GetTokensPerMinute()}
-}
-
-func unpack(u *configv1.SnapshotUpdate) ([]byte, error) {
-	if u.GetEncoding() != configv1.Encoding_ENCODING_ZSTD {
-		return u.GetSnapshot(), nil
-	}
-	d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxSnapshot))
-	if err != nil {
-		return nil, fmt.Errorf("make zstd decoder: %w", err)
-	}
-	defer d.Close()
-	raw, err := d.DecodeAll(u.GetSnapshot(), nil)
-	if err != nil {
-		return nil, fmt.Errorf("unpack snapshot: %w", err)
-	}
-	return raw, nil
 }

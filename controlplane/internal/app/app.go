@@ -16,10 +16,12 @@ import (
 
 	"github.com/vega-gateway/vega/controlplane/internal/adminapi"
 	"github.com/vega-gateway/vega/controlplane/internal/admission"
+	"github.com/vega-gateway/vega/controlplane/internal/budget"
 	"github.com/vega-gateway/vega/controlplane/internal/console"
 	"github.com/vega-gateway/vega/controlplane/internal/identity"
 	"github.com/vega-gateway/vega/controlplane/internal/nodeauth"
 	"github.com/vega-gateway/vega/controlplane/internal/push"
+	"github.com/vega-gateway/vega/controlplane/internal/reconcile"
 	"github.com/vega-gateway/vega/controlplane/internal/usage"
 	admissionv1 "github.com/vega-gateway/vega/proto/gen/go/vega/admission/v1"
 	configv1 "github.com/vega-gateway/vega/proto/gen/go/vega/config/v1"
@@ -118,15 +120,15 @@ func (a *App) assemble(ctx context.Context, cfg Config, version string) error {
 	pushMetrics := push.NewMetrics(registry)
 	hub := push.NewHub(pushMetrics)
 	reloader := push.NewReloader(push.ReloaderConfig{}, push.ReloaderDeps{Source: source{db.store}, Hub: hub, Listen: db.store.Listen, Metrics: pushMetrics, Log: a.log})
+	board := &push.Board{}
 	fleet := push.NewFleet(push.FleetConfig{Replica: replicaName(cfg, a.GRPCAddr())}, push.FleetDeps{Store: db.store, Hub: hub, Metrics: pushMetrics, Log: a.log})
-	watch := push.NewService(push.ServiceConfig{}, push.ServiceDeps{Hub: hub, Fleet: fleet, Refresher: reloader, Metrics: pushMetrics, Log: a.log})
+	watch := push.NewService(push.ServiceConfig{}, push.ServiceDeps{Hub: hub, Board: board, Fleet: fleet, Refresher: reloader, Metrics: pushMetrics, Log: a.log})
 	usageMetrics := usage.NewMetrics(registry)
 	ingest := usage.New(usage.Config{}, usage.Deps{Store: db.store, Metrics: usageMetrics, Log: a.log})
 	keeper := usage.NewKeeper(usage.KeeperConfig{}, usage.KeeperDeps{Store: db.store, Log: a.log})
-	if err := keeper.Prepare(ctx); err != nil {
-		return err
-	}
+	a.prepareUsage(ctx, keeper)
 	roller := usage.NewRoller(usage.RollerConfig{}, usage.RollerDeps{Store: db.store, Metrics: usageMetrics, Log: a.log})
+	budgets := budget.New(budget.Config{}, budget.Deps{Store: db.store, Hub: hub, Board: board, Log: a.log, Registerer: registry})
 	peers, err := peerCredentials(cfg)
 	if err != nil {
 		return err
@@ -156,15 +158,16 @@ func (a *App) assemble(ctx context.Context, cfg Config, version string) error {
 	if err := ensureFirst(ctx, cfg, people, a.log); err != nil {
 		return err
 	}
+	reader := usage.NewReader(db.store, nil)
 	api, err := a.adminAPI(cfg, creds, adminapi.Deps{
-		Store: db.store, Fleet: fleet, Usage: usage.NewReader(db.store, nil), Queues: grantor, Mint: db.store.Mint(), Log: a.log, Metrics: registry, Console: page, Identity: people})
+		Store: db.store, Fleet: fleet, Usage: reader, Reconcile: reconcile.New(reader, db.store), Queues: grantor, Budgets: budgets, Settings: db.store, Requests: usage.NewRequestReader(usage.RequestConfig{}, db.store), Mint: db.store.Mint(), Log: a.log, Metrics: registry, Console: page, Identity: people})
 	if err != nil {
 		return fmt.Errorf("make admin API: %w", err)
 	}
 	httpServer := newServer(otelhttp.NewHandler(api, "admin", otelhttp.WithTracerProvider(tracers)), a.log)
 
 	a.ready.Store(&readiness{db.store, hub})
-	a.parts = []func(context.Context) error{reloader.Run, fleet.Run, ingest.Run, roller.Run, keeper.Run, grantor.Run, db.watch,
+	a.parts = []func(context.Context) error{reloader.Run, fleet.Run, budgets.Run, ingest.Run, roller.Run, keeper.Run, grantor.Run, db.watch,
 		func(ctx context.Context) error { return runGRPC(ctx, grpcServer, a.listeners.grpc) },
 		func(ctx context.Context) error { return runHTTP(ctx, httpServer, a.listeners.http) },
 	}
@@ -184,6 +187,16 @@ func (a *App) adminAPI(cfg Config, creds secrets, deps adminapi.Deps) (http.Hand
 		a.log.Warn("sessions may leave this machine in the clear (VEGA_INSECURE_HTTP)", zap.Stringer("http", a.HTTPAddr()))
 	}
 	return adminapi.New(adminapi.Config{Token: creds.adminToken, Proxies: proxies, InsecureHTTP: cfg.InsecureHTTP, ConsoleURL: cfg.ConsoleURL}, deps)
+}
+
+// prepareUsage 不等也不因此起不来：备份正读着、别的副本卡着都会做不成。缺的分区 roller 自己建，请求先落在默认分区里。
+func (a *App) prepareUsage(ctx context.Context, keeper *usage.Keeper) {
+	const patience = 15 * time.Second
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if err := keeper.Prepare(ctx); err != nil {
+		a.log.Warn("cannot prepare the usage tables; trying again in a while", zap.Error(err))
+	}
 }
 
 // onClose 记下停的时候要做的事；停不干净不是新的错误，只记一行。

@@ -3,6 +3,7 @@ package app_test
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"fmt"
 	"io"
 	"net"
@@ -20,10 +21,12 @@ import (
 	"google.golang.org/grpc/metadata"
 
 	"github.com/vega-gateway/vega/controlplane/internal/app"
+	"github.com/vega-gateway/vega/controlplane/internal/postgres/pgtest"
+	"github.com/vega-gateway/vega/controlplane/internal/usage"
 	configv1 "github.com/vega-gateway/vega/proto/gen/go/vega/config/v1"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(pgtest.Wrap(m)) }
 
 const adminToken = "admin-token-0123456789-0123456789"
 
@@ -126,6 +129,28 @@ func TestApp_AnswersAndKeepsDataOverARestart(t *testing.T) {
 	if code != http.StatusOK || !strings.Contains(body, `"has_api_key":true`) {
 		t.Errorf("after a restart: %d %s", code, body)
 	}
+}
+
+func TestStart_DoesNotWaitForABackupThatReadsTheUsageTables(t *testing.T) {
+	cfg := onFreePorts(t.TempDir())
+	cfg.DatabaseURL = pgtest.New(t, nil)
+	launch(t, cfg).stop()
+	db, err := sql.Open("pgx", cfg.DatabaseURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	backup, err := db.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	tomorrow := usage.LevelRequest.PartitionOf(time.Now().AddDate(0, 0, 1))
+	for _, statement := range []string{"DROP TABLE " + tomorrow.Name, "BEGIN", "LOCK TABLE usage_request_default IN ACCESS SHARE MODE"} {
+		if _, err := backup.ExecContext(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	launch(t, cfg)
 }
 
 func TestStart_RefusesADataDirectoryInUse(t *testing.T) {
@@ -234,8 +259,14 @@ func TestRun_EndsSoonWithANodeConnectedAndAWriteWaitingForIt(t *testing.T) {
 		code, body := p.admin(http.MethodPut, "/config?wait=true", oneServer)
 		answered <- fmt.Sprint(code, " ", body)
 	}()
-	if _, err := watch.Recv(); err != nil { // 新的一版到了节点，写已经在等它
-		t.Fatal(err)
+	for { // 新的一版到了节点，写已经在等它；预算的花费也走这条流
+		m, err := watch.Recv()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m.GetUpdate() != nil {
+			break
+		}
 	}
 	began := time.Now()
 	p.stop()

@@ -229,16 +229,6 @@ func (p *Price) decodeNode(n *node) string {
 	return ""
 }
 
-func (*Budget) decodeNode(n *node) string {
-	switch {
-	case n.kind != objectNode:
-		return "must be an object, not " + n.kind.String()
-	case len(n.fields) > 0:
-		return "budgets are not supported yet"
-	}
-	return ""
-}
-
 // nearest 找最像的名字：编辑距离不超过二、且不超过名字长度的一半；没有则空。
 func nearest(name string, known []string) string {
 	best, distance := "", 3

@@ -11,6 +11,7 @@ var (
 	onDisconnect = []string{"cancel", "drain"}
 	streamUsage  = []string{"auto", "always", "never"}
 	classes      = []string{"interactive", "standard", "batch"}
+	periods      = []string{"month", "day"}
 )
 
 // Document 是解析过的输入：整份声明式文件，或单个对象（那时只有一个列表、一个元素）。缺省值已经填好。
@@ -38,8 +39,6 @@ type AppDoc struct {
 	AppSpec
 	// Keys 为 nil 表示没有写这个列表：key 一概不动。
 	Keys *[]KeyDoc `json:"keys,omitempty"`
-	// Budget 目前只许空着。
-	Budget *Budget `json:"budget,omitempty"`
 }
 
 // KeyDoc 是输入里的 key。
@@ -51,16 +50,22 @@ type KeyDoc struct {
 	ExpiresAt *time.Time `json:"expires_at"`
 }
 
-// Budget 是预算的位置。
-type Budget struct{}
-
 func (s *ServerDoc) setDefaults() {
 	s.Provider, s.Enabled = ruleset.DefaultProvider, true
 	s.Queue = Queue{TimeoutMS: ruleset.DefaultQueueTimeoutMs, MaxWaiting: ruleset.DefaultMaxWaiting}
 	s.Timeouts = defaultTimeouts(0)
 	s.AbortGraceMS, s.BurstPercent = ruleset.DefaultAbortGraceMs, ruleset.DefaultBurstPercent
 	s.OnDisconnect, s.StreamUsage = onDisconnect[0], streamUsage[0]
+	s.Drain = DefaultDrain()
 }
+
+// DefaultDrain 是没写 drain 时的限制；有这一项之前存下的 server 也按它。
+func DefaultDrain() Drain {
+	d := ruleset.DefaultDrainLimits()
+	return Drain{TimeoutMS: d.GetTimeoutMs(), MaxTokens: d.GetMaxTokens(), MaxConcurrency: d.GetMaxConcurrency()}
+}
+
+func (d *Drain) setDefaults() { *d = DefaultDrain() }
 
 func defaultTimeouts(total int64) Timeouts {
 	t := ruleset.DefaultTimeouts(total)
@@ -85,6 +90,20 @@ func (t *Timeouts) settle(n *node) {
 func (t *Target) setDefaults() { t.Weight = ruleset.DefaultWeight }
 
 func (p *Prices) setDefaults() { p.Currency = "USD" }
+
+func (b *Budget) setDefaults() {
+	b.Period, b.TimeZone, b.SoftPercent = periods[0], "UTC", ruleset.DefaultSoftPercent
+}
+
+// settle 让 {} 等于没有预算：什么也没写的人没有要每月零元。
+func (b *Budget) settle(n *node) {
+	for _, f := range n.fields {
+		if f.value.kind != nullNode {
+			return
+		}
+	}
+	*b = Budget{}
+}
 
 func (a *AppDoc) setDefaults() {
 	a.Enabled, a.Weight, a.Class = true, ruleset.DefaultWeight, classes[1]

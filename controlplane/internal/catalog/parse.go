@@ -117,6 +117,9 @@ func (s *ServerDoc) check(path string, p *problems) {
 func (a *AppDoc) check(path string, p *problems) {
 	named(a.Name, path, p)
 	oneOf(a.Class, classes, join(path, "class"), p)
+	if a.Budget != nil && *a.Budget != (Budget{}) {
+		oneOf(a.Budget.Period, periods, join(path, "budget.period"), p)
+	}
 	if a.Keys == nil {
 		return
 	}

@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"encoding/json"
 	"flag"
 	"os"
 	"path/filepath"
@@ -62,7 +63,7 @@ func TestParse_FillsDefaults(t *testing.T) {
 	doc := parse(t, demo)
 	s := doc.Servers[0]
 	if !s.Enabled || s.Provider != "openai" || s.Queue != (Queue{30_000, 4096}) || s.Timeouts != (Timeouts{5_000, 120_000, 120_000, 600_000}) ||
-		s.AbortGraceMS != 250 || s.BurstPercent != 10 || s.OnDisconnect != "cancel" || s.StreamUsage != "auto" {
+		s.Drain != (Drain{20_000, 4096, 64}) || s.AbortGraceMS != 250 || s.BurstPercent != 10 || s.OnDisconnect != "cancel" || s.StreamUsage != "auto" {
 		t.Errorf("server: %+v", s.ServerSpec)
 	}
 	a := doc.Apps[0]
@@ -100,6 +101,36 @@ func TestParse_TimeoutDefaultsYieldToAShortTotal(t *testing.T) {
 	doc := parse(t, `{"servers": [{"name": "s", "base_url": "http://a", "timeouts": {"total_ms": 3000, "idle_ms": 9000}}]}`)
 	if got := doc.Servers[0].Timeouts; got != (Timeouts{3000, 3000, 9000, 3000}) {
 		t.Errorf("got %+v", got)
+	}
+}
+
+func TestParse_DrainIsAnObjectWhoseUnwrittenFieldsAreDefaults(t *testing.T) {
+	doc := parse(t, `{"servers": [{"name": "s", "base_url": "http://a", "on_disconnect": "drain", "drain": {"timeout_ms": 5000}}]}`)
+	if s := doc.Servers[0]; s.OnDisconnect != "drain" || s.Drain != (Drain{5_000, 4096, 64}) {
+		t.Errorf("got %+v", s.ServerSpec)
+	}
+	for drain, problem := range map[string]string{
+		`true`:                   "servers[0].drain: must be an object",
+		`"20s"`:                  "servers[0].drain: must be an object",
+		`{"max_token": 1}`:       "servers[0].drain.max_token: unknown field; did you mean \"max_tokens\"?",
+		`{"timeout_ms": "slow"}`: "servers[0].drain.timeout_ms: must be a number",
+	} {
+		_, err := Parse([]byte(`{"servers": [{"name": "s", "base_url": "http://a", "drain": ` + drain + `}]}`))
+		if err == nil || !strings.Contains(listing(err), problem) {
+			t.Errorf("%s: %v", drain, err)
+		}
+	}
+}
+
+func TestParse_DrainGoesRoundThroughAnExport(t *testing.T) {
+	s := newStore()
+	s.apply(t, `{"servers": [{"name": "s", "base_url": "http://a", "on_disconnect": "drain", "drain": {"max_tokens": 7, "max_concurrency": 2}}]}`, ApplyOptions{})
+	text, err := json.Marshal(s.cur.Export())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := parse(t, string(text)).Servers[0]; got.OnDisconnect != "drain" || got.Drain != (Drain{20_000, 7, 2}) {
+		t.Errorf("%+v out of %s", got.ServerSpec, text)
 	}
 }
 

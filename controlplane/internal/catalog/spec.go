@@ -12,6 +12,7 @@ type ServerSpec struct {
 	AbortGraceMS int64             `json:"abort_grace_ms"`
 	BurstPercent int64             `json:"burst_percent"`
 	OnDisconnect string            `json:"on_disconnect"`
+	Drain        Drain             `json:"drain"`
 	StreamUsage  string            `json:"stream_usage"`
 	Headers      map[string]string `json:"headers"`
 	// CAPEM 是验证上游证书用的 PEM 文本；空则用系统的。
@@ -31,6 +32,13 @@ type Limits struct {
 type Queue struct {
 	TimeoutMS  int64 `json:"timeout_ms"`
 	MaxWaiting int64 `json:"max_waiting"`
+}
+
+// Drain 限着客户端走后仍收下去的调用：收多久（毫秒，从走的那一刻算）、再收多少输出 token、一个节点上同时收几个。
+type Drain struct {
+	TimeoutMS      int64 `json:"timeout_ms"`
+	MaxTokens      int64 `json:"max_tokens"`
+	MaxConcurrency int64 `json:"max_concurrency"`
 }
 
 // Timeouts 的单位都是毫秒。
@@ -75,6 +83,21 @@ type AppSpec struct {
 	Limits        Limits   `json:"limits"`
 	Models        []string `json:"models"`
 	DefaultServer string   `json:"default_server"`
+	// Budget 为 nil 表示没有预算。
+	Budget *Budget `json:"budget,omitempty"`
+}
+
+// Budget 是一个 app 一期之内至多花多少；Amount 与 Tokens 为 0 即这一项不限。
+type Budget struct {
+	// Amount 的单位是 10⁻⁹ 货币单位，文档里写成十进制数；货币是各模型的价格共用的那一种。
+	Amount Price `json:"amount"`
+	// Tokens 是输入与输出之和。
+	Tokens int64 `json:"tokens"`
+	// Period 是 day 或 month，从 TimeZone 里的零点、一号的零点开始。
+	Period   string `json:"period"`
+	TimeZone string `json:"time_zone"`
+	// SoftPercent 是花到百分之几就警告；0 即不警告。
+	SoftPercent int64 `json:"soft_percent"`
 }
 
 func (s *ServerSpec) normalise() {
@@ -100,5 +123,8 @@ func (m *ModelSpec) normalise() {
 func (a *AppSpec) normalise() {
 	if a.Models == nil {
 		a.Models = []string{}
+	}
+	if a.Budget != nil && *a.Budget == (Budget{}) {
+		a.Budget = nil
 	}
 }

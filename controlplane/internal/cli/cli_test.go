@@ -18,12 +18,14 @@ import (
 
 	"github.com/vega-gateway/vega/controlplane/internal/adminapi"
 	"github.com/vega-gateway/vega/controlplane/internal/admission"
+	"github.com/vega-gateway/vega/controlplane/internal/budget"
 	"github.com/vega-gateway/vega/controlplane/internal/catalog"
 	"github.com/vega-gateway/vega/controlplane/internal/cli"
 	"github.com/vega-gateway/vega/controlplane/internal/identity"
 	"github.com/vega-gateway/vega/controlplane/internal/postgres"
 	"github.com/vega-gateway/vega/controlplane/internal/postgres/pgtest"
 	"github.com/vega-gateway/vega/controlplane/internal/push"
+	"github.com/vega-gateway/vega/controlplane/internal/reconcile"
 	"github.com/vega-gateway/vega/controlplane/internal/seal"
 	"github.com/vega-gateway/vega/controlplane/internal/usage"
 )
@@ -53,10 +55,15 @@ type noUsage struct{}
 
 func (noUsage) Query(context.Context, usage.Query) (usage.Result, error) { return usage.Result{}, nil }
 
+type noBudgets struct{}
+
+func (noBudgets) Statuses(context.Context, []budget.Plan) ([]budget.Status, error) { return nil, nil }
+
 // shell 是一台真的管理 API（真的 PostgreSQL），与对它说话的命令行。
 type shell struct {
-	t     *testing.T
-	fleet *fleet
+	t      *testing.T
+	fleet  *fleet
+	ledger *ledger
 	// people 是操作员。
 	people *identity.Service
 	env    []string
@@ -77,12 +84,12 @@ func newShell(t *testing.T) *shell {
 	if err := store.Unlock(t.Context(), ring); err != nil {
 		t.Fatal(err)
 	}
-	s := &shell{t: t, fleet: &fleet{}, dir: t.TempDir()}
+	s := &shell{t: t, fleet: &fleet{}, ledger: &ledger{}, dir: t.TempDir()}
 	if s.people, err = identity.New(identity.Config{Argon: identity.Params{MemoryKiB: 64, Passes: 1}}, identity.Deps{Store: store, Log: zap.NewNop()}); err != nil {
 		t.Fatal(err)
 	}
 	h, err := adminapi.New(adminapi.Config{Token: token}, adminapi.Deps{
-		Store: store, Fleet: s.fleet, Usage: noUsage{}, Queues: noQueues{}, Identity: s.people, Mint: store.Mint(), Log: zap.NewNop()})
+		Store: store, Fleet: s.fleet, Usage: noUsage{}, Reconcile: reconcile.New(s.ledger, store), Queues: noQueues{}, Budgets: noBudgets{}, Settings: store, Identity: s.people, Requests: usage.NewRequestReader(usage.RequestConfig{}, store), Mint: store.Mint(), Log: zap.NewNop()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -106,27 +106,31 @@ func (c *Client) ResetPassword(ctx context.Context, name string) (string, error)
 }
 
 func (c *Client) do(ctx context.Context, method, path string, body []byte) ([]byte, error) {
+	answer, _, err := c.send(ctx, method, path, body, http.Header{"Content-Type": {"application/json"}})
+	return answer, err
+}
+
+// send 送一个请求，给出 200 的应答与它的头。
+func (c *Client) send(ctx context.Context, method, path string, body []byte, header http.Header) ([]byte, http.Header, error) {
 	req, err := http.NewRequestWithContext(ctx, method, c.baseURL+path, bytes.NewReader(body))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	req.Header = header
 	req.Header.Set("Authorization", "Bearer "+c.token)
-	if body != nil {
-		req.Header.Set("Content-Type", "application/json")
-	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return nil, unreachable(c.baseURL, err)
+		return nil, nil, unreachable(c.baseURL, err)
 	}
 	defer resp.Body.Close()
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
-		return nil, unreachable(c.baseURL, err)
+		return nil, nil, unreachable(c.baseURL, err)
 	}
 	if resp.StatusCode != http.StatusOK {
-		return nil, refused(c.baseURL, resp.StatusCode, answer)
+		return nil, nil, refused(c.baseURL, resp.StatusCode, answer)
 	}
-	return answer, nil
+	return answer, resp.Header, nil
 }
 
 func unreachable(baseURL string, err error) error {

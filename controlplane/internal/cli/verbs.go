@@ -89,6 +89,10 @@ func ExitCode(err error) int {
 		return ExitOK
 	case errors.Is(err, errIncomplete):
 		return ExitIncomplete
+	case errors.Is(err, errUnexplained):
+		return ExitUnexplained
+	case errors.As(err, new(notCompared)):
+		return ExitFailed
 	case vegaerr.CodeOf(err) == vegaerr.Invalid:
 		return ExitInvalid
 	}

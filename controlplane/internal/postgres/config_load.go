@@ -101,7 +101,7 @@ func (v vault) addObject(c *catalog.Catalog, kind, name string, spec []byte, ver
 	var err error
 	switch catalog.Kind(kind) {
 	case catalog.KindServer:
-		o := &catalog.Server{Version: at}
+		o := &catalog.Server{Version: at, ServerSpec: catalog.ServerSpec{Drain: catalog.DefaultDrain()}} // 这一项是后来才有的
 		if err = json.Unmarshal(spec, &o.ServerSpec); err == nil {
 			err = v.openSpec(&o.ServerSpec)
 		}

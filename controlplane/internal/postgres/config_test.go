@@ -285,6 +285,23 @@ func TestLoad_SeesAnotherHistoryUnderTheSameRevisionNumber(t *testing.T) {
 	}
 }
 
+// TestLoad_AServerStoredBeforeDrainHadLimitsGetsTheDefaults：旧的行里没有这一项，读出来不能是零，再应用一次也不算变化。
+func TestLoad_AServerStoredBeforeDrainHadLimitsGetsTheDefaults(t *testing.T) {
+	s, url := openConfig(t)
+	applyDoc(t, s, `{"servers": [{"name": "s", "base_url": "http://a"}]}`, catalog.ApplyOptions{})
+	if _, err := sqlConn(t, url).Exec(t.Context(), `UPDATE objects SET spec = spec - 'drain'; UPDATE config_head SET stamp = gen_random_uuid()`); err != nil {
+		t.Fatal(err)
+	}
+	c, err := s.Load(t.Context())
+	if err != nil || c.Servers["s"].Drain != catalog.DefaultDrain() {
+		t.Fatalf("%+v, %v", c.Servers["s"], err)
+	}
+	applyDoc(t, s, `{"servers": [{"name": "s", "base_url": "http://a"}]}`, catalog.ApplyOptions{})
+	if c, err = s.Load(t.Context()); err != nil || c.Revision != 1 {
+		t.Errorf("revision %d, %v", c.Revision, err)
+	}
+}
+
 func TestChange_NoteWithBadBytesIsStillRecorded(t *testing.T) {
 	s, _ := openConfig(t)
 	if _, err := s.Change(t.Context(), "a\x00b", "\xff!", applying(t, s, demo, catalog.ApplyOptions{})); err != nil {

@@ -34,6 +34,10 @@ func appendNode(p *sqlcgen.SaveNodesParams, r push.Report) error {
 	if err != nil {
 		return fmt.Errorf("encode ejections of node %s: %w", r.ID, err)
 	}
+	journal, err := json.Marshal(r.Journal)
+	if err != nil {
+		return fmt.Errorf("encode the journal of node %s: %w", r.ID, err)
+	}
 	p.Ids = append(p.Ids, r.ID)
 	p.Epochs = append(p.Epochs, int64(r.Epoch))
 	p.Versions = append(p.Versions, r.Version)
@@ -51,6 +55,7 @@ func appendNode(p *sqlcgen.SaveNodesParams, r push.Report) error {
 	p.Draining = append(p.Draining, r.Draining)
 	p.Ejections = append(p.Ejections, ejections)
 	p.ReportedErrors = append(p.ReportedErrors, r.LastError)
+	p.Journals = append(p.Journals, journal)
 	return nil
 }
 
@@ -88,6 +93,9 @@ func nodeOf(row sqlcgen.ListNodesRow) (push.Node, error) {
 	n.LastError = push.DescribeError(n.RejectedRevision, n.RejectedReason, row.ReportedError)
 	if err := json.Unmarshal(row.Ejections, &n.Ejections); err != nil {
 		return push.Node{}, fmt.Errorf("decode ejections of node %s: %w", row.ID, err)
+	}
+	if err := json.Unmarshal(row.Journal, &n.Journal); err != nil {
+		return push.Node{}, fmt.Errorf("decode the journal of node %s: %w", row.ID, err)
 	}
 	return n, nil
 }

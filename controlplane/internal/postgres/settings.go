@@ -33,9 +33,10 @@ func (s *Store) SaveSettings(ctx context.Context, settings usage.Settings, check
 		}
 		version = uint64(row.Version)
 		if refused = check(version); refused != nil {
-			return nil
+			return refused
 		}
-		if old, err := decodeSettings(row.Document); err == nil && old == settings {
+		old, damaged := decodeSettings(row.Document)
+		if damaged == nil && old == settings {
 			return nil
 		}
 		document, err := json.Marshal(settings)
@@ -49,10 +50,13 @@ func (s *Store) SaveSettings(ctx context.Context, settings usage.Settings, check
 		version = uint64(saved)
 		return auditSettings(ctx, q, row.Document, document)
 	})
+	if refused != nil {
+		return version, refused
+	}
 	if err != nil {
 		return 0, vegaerr.Wrap(err, vegaerr.Unavailable, "", "the settings cannot be written now")
 	}
-	return version, refused
+	return version, nil
 }
 
 // decodeSettings 比 usage.ParseSettings 宽：别的版本写下的字段略过，没有的取缺省。

@@ -20,6 +20,10 @@ type Store struct {
 	vault vault
 	// last 为 nil 表示还没有读过配置；它所指的只读。
 	last atomic.Pointer[loaded]
+	// sample 是最近读到的请求取样；nil 表示还没有读过。
+	sample atomic.Pointer[sampling]
+	// rollTimeout 见同名的常量；造好之后不变。
+	rollTimeout time.Duration
 }
 
 const (
@@ -54,7 +58,7 @@ func Open(ctx context.Context, url string, maxConns int32) (*Store, error) {
 		pool.Close()
 		return nil, fmt.Errorf("reach database: %w", err)
 	}
-	return &Store{pool: pool, q: sqlcgen.New(pool)}, nil
+	return &Store{pool: pool, q: sqlcgen.New(pool), rollTimeout: rollTimeout}, nil
 }
 
 // Ping 问数据库是否应答。

@@ -13,30 +13,60 @@ import (
 	"github.com/vega-gateway/vega/proto/vegaerr"
 )
 
-// SampleUsage 随机取一个有数的小时，给出那一小时与它那一天在各级的和，都出自一个快照；一行也没有时 Sums 为空。
+// SampleUsage 随机取有数的一天与其中一小时，给出它们在各级的和，都出自一个快照；一行也没有时 Sums 为空。
 func (s *Store) SampleUsage(ctx context.Context) (usage.Sample, error) {
 	var sample usage.Sample
 	options := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
 	err := pgx.BeginTxFunc(ctx, s.pool, options, func(tx pgx.Tx) error {
-		err := tx.QueryRow(ctx, "SELECT bucket FROM usage_hour_by WHERE dim = 0 ORDER BY random() LIMIT 1").Scan(&sample.Hour)
-		if errors.Is(err, pgx.ErrNoRows) {
-			return nil
+		if _, err := tx.Exec(ctx, usageQueryLocks); err != nil {
+			return fmt.Errorf("lock the levels: %w", err)
 		}
-		if err != nil {
-			return fmt.Errorf("choose an hour: %w", err)
-		}
-		sample.Hour = sample.Hour.UTC()
 		floors, err := readFloors(ctx, s.q.WithTx(tx))
 		if err != nil {
 			return err
 		}
-		sample.Sums, err = sampleSums(ctx, tx, sample.Hour, sample.Hour.Truncate(24*time.Hour), !sample.Hour.Before(floors[usage.LevelMinute]))
+		day, err := oneOf(ctx, tx, "SELECT bucket FROM usage_day_by WHERE dim = 0 AND bucket >= $1 ORDER BY random() LIMIT 1", comparableFrom(floors))
+		if err != nil || day.IsZero() {
+			return err
+		}
+		// 由天找小时：小时若整个不见了，也看得出。
+		sample.Hour, err = oneOf(ctx, tx, "SELECT bucket FROM (SELECT DISTINCT bucket FROM usage_hour WHERE bucket >= $1 AND bucket < $1 + interval '1 day') AS h ORDER BY random() LIMIT 1", day)
+		if err != nil {
+			return err
+		}
+		if sample.Hour.IsZero() {
+			sample.Hour = day
+		}
+		sample.Sums, err = sampleSums(ctx, tx, sample.Hour, day, !sample.Hour.Before(floors[usage.LevelMinute]))
 		return err
 	})
 	if err != nil {
 		return usage.Sample{}, vegaerr.Wrap(err, vegaerr.Unavailable, "", "usage cannot be read now")
 	}
 	return sample, nil
+}
+
+// comparableFrom 是各级从何时起都还留着；分钟另算。清退是逐级的，做到一半时各级不一样长。
+func comparableFrom(floors map[usage.Level]time.Time) (from time.Time) {
+	for _, l := range []usage.Level{usage.LevelHour, usage.LevelDay, usage.LevelHourBy, usage.LevelDayBy} {
+		if floors[l].After(from) {
+			from = floors[l]
+		}
+	}
+	return from
+}
+
+// oneOf 是 query 的那一个时刻；没有则为零值。
+func oneOf(ctx context.Context, tx pgx.Tx, query string, from time.Time) (time.Time, error) {
+	var t time.Time
+	err := tx.QueryRow(ctx, query, from).Scan(&t)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return time.Time{}, nil
+	}
+	if err != nil {
+		return time.Time{}, fmt.Errorf("choose what to compare: %w", err)
+	}
+	return t.UTC(), nil
 }
 
 func sampleSums(ctx context.Context, tx pgx.Tx, hour, day time.Time, minutes bool) ([]usage.LevelSum, error) {

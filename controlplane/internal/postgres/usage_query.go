@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -14,106 +12,126 @@ import (
 	"github.com/vega-gateway/vega/proto/vegaerr"
 )
 
-// usageSource 把请求与拒绝并成一张表；拒绝没有 server，以 "" 出现。
-const usageSource = `
-SELECT minute, server, app, model, requests, attempts, 0::bigint AS refused,
-    errors_client, errors_upstream, errors_gateway, errors_limit, aborted, attempt_errors,
-    prompt_tokens, completion_tokens, cached_tokens, reasoning_tokens, attempts_with_usage, cost_nano,
-    queue_us, first_byte_us, first_byte_count, duration_us, upstream_us
-FROM usage_minute
-UNION ALL
-SELECT minute, '', app, model, 0, 0, count, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
-FROM usage_refused`
+// usageQueryLocks 先于快照：删分区要等它放手，因此读到的 floor 与读到的分区说的是同一件事。与读写都不相争。
+const usageQueryLocks = `LOCK TABLE ONLY usage_minute, ONLY usage_hour, ONLY usage_day, ONLY usage_hour_by, ONLY usage_day_by IN ACCESS SHARE MODE`
 
-// usageSums 的次序就是 scanUsage 的次序。
-const usageSums = `
-    sum(requests)::bigint, sum(attempts)::bigint, sum(refused)::bigint,
-    sum(errors_client)::bigint, sum(errors_upstream)::bigint, sum(errors_gateway)::bigint, sum(errors_limit)::bigint,
-    sum(aborted)::bigint, sum(attempt_errors)::bigint,
-    sum(prompt_tokens)::bigint, sum(completion_tokens)::bigint, sum(cached_tokens)::bigint, sum(reasoning_tokens)::bigint,
-    sum(attempts_with_usage)::bigint, sum(cost_nano)::bigint,
-    sum(queue_us)::bigint, sum(first_byte_us)::bigint, sum(first_byte_count)::bigint,
-    sum(duration_us)::bigint, sum(upstream_us)::bigint`
+// usageQuerySettings 只管一个用量查询的事务：跑得太久就停；JIT 编译比这些查询本身还久；
+// 时间段变了计划就该变，因此不用通用的计划；多给些内存，几万组的散列不落盘；
+// 不开并行的后台进程：同时进行的查询已经有两个，再多就与入库抢 CPU。
+const usageQuerySettings = `
+SELECT set_config('statement_timeout', '15s', true), set_config('jit', 'off', true), set_config('plan_cache_mode', 'force_custom_plan', true),
+    set_config('work_mem', '64MB', true), set_config('max_parallel_workers_per_gather', '0', true)`
 
-// QueryUsage 求和；q 须已经 usage.Reader 校验，至多返回 limit 行。栏名只来自下面的固定文字，值只走参数。
-func (s *Store) QueryUsage(ctx context.Context, q usage.Query, limit int) ([]usage.Row, error) {
-	sql, args := usageSQL(q, limit)
-	rows, err := s.pool.Query(ctx, sql, args...)
+// QueryUsage 在一个只读的快照里求和：各级加上还没有并入的增量。roller 把增量搬进各级是一个事务，
+// 因此快照里一条记录或在增量、或在各级，不会两处都在，也不会两处都不在。
+func (s *Store) QueryUsage(ctx context.Context, q usage.Query, limit int) (usage.Result, error) {
+	var res usage.Result
+	err := pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+		for _, sql := range []string{usageQueryLocks, usageQuerySettings} {
+			if _, err := tx.Exec(ctx, sql); err != nil {
+				return fmt.Errorf("prepare the transaction: %w", err)
+			}
+		}
+		floors, err := readFloors(ctx, s.q.WithTx(tx))
+		if err != nil {
+			return err
+		}
+		reading, err := usage.PlanQuery(q, floors)
+		if err != nil {
+			return err
+		}
+		res = usage.Result{From: reading.From, To: reading.To, Notes: reading.Notes}
+		if res.Rows, err = usageRows(ctx, tx, q, reading, floors, limit); err != nil || len(res.Rows) >= limit {
+			return err
+		}
+		if len(q.Percentiles) > 0 {
+			if err := addLatency(ctx, tx, q, reading, &res); err != nil {
+				return err
+			}
+		}
+		res.Accuracy, err = usageAccuracy(ctx, tx, reading)
+		return err
+	})
 	if err != nil {
-		return nil, usageQueryError(err)
+		return usage.Result{}, usageQueryError(err)
 	}
-	out, err := pgx.CollectRows(rows, scanUsage)
+	return res, nil
+}
+
+func readUsageRows(ctx context.Context, tx pgx.Tx, q usage.Query, r usage.Reading, limit int) ([]usage.Row, error) {
+	sql, args := usageRowsSQL(q, r, limit)
+	rows, err := tx.Query(ctx, sql, args...)
 	if err != nil {
-		return nil, usageQueryError(err)
+		return nil, fmt.Errorf("read usage: %w", err)
+	}
+	out, err := pgx.CollectRows(rows, usageScanner(q, r))
+	if err != nil {
+		return nil, fmt.Errorf("read usage: %w", err)
 	}
 	return out, nil
 }
 
-func usageSQL(q usage.Query, limit int) (string, []any) {
-	args := []any{q.From, q.To}
-	arg := func(v any) string {
-		args = append(args, v)
-		return fmt.Sprintf("$%d", len(args))
-	}
-	where := []string{"minute >= $1", "minute < $2"}
-	for _, f := range []struct {
-		column string
-		values []string
-	}{{"server", q.Servers}, {"app", q.Apps}, {"model", q.Models}} {
-		if len(f.values) > 0 {
-			where = append(where, f.column+" = ANY("+arg(f.values)+"::text[])")
+// usageScanner 按 usageRowsSQL 的栏次读一行。
+func usageScanner(q usage.Query, r usage.Reading) pgx.RowToFunc[usage.Row] {
+	return func(row pgx.CollectableRow) (usage.Row, error) {
+		var out usage.Row
+		var bucket, rank int
+		dims := make([]string, len(q.GroupBy))
+		into := []any{&bucket, &rank}
+		for i := range dims {
+			into = append(into, &dims[i])
 		}
-	}
-	bucket, group := "NULL::timestamptz", []string{}
-	switch q.Interval {
-	case usage.IntervalMinute, usage.IntervalHour, usage.IntervalDay:
-		bucket = "date_trunc(" + arg(string(q.Interval)) + "::text, minute, " + arg(q.TimeZone) + "::text)"
-		group = append(group, "1")
-	}
-	columns := []string{bucket + " AS bucket"}
-	for i, d := range []usage.Dimension{usage.ByServer, usage.ByApp, usage.ByModel} {
-		name := [...]string{"server", "app", "model"}[i]
-		if !q.Groups(d) {
-			columns = append(columns, "'' AS "+name+"_out")
-			continue
+		into = append(into, figureTargets(&out.Figures)...)
+		for i := range out.BySource[1:] {
+			b := &out.BySource[i+1]
+			into = append(into, &b.Requests, &b.Attempts, &b.Tokens, &b.CostNano)
 		}
-		columns = append(columns, name+" AS "+name+"_out")
-		group = append(group, fmt.Sprint(i+2))
+		if err := row.Scan(into...); err != nil {
+			return out, err
+		}
+		label(&out, usageKey{bucket, rank, [3]string(append(dims, "", "", "")[:3])}, q, r)
+		f := &out.Figures
+		f.Errors = f.ErrorsClient + f.ErrorsUpstream + f.ErrorsGateway + f.ErrorsLimit
+		return out, nil
 	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "SELECT %s,%s\nFROM (%s) AS u\nWHERE %s\n", strings.Join(columns, ", "), usageSums, usageSource, strings.Join(where, " AND "))
-	if len(group) > 0 {
-		fmt.Fprintf(&b, "GROUP BY %s\n", strings.Join(group, ", "))
-	} else {
-		b.WriteString("HAVING count(*) > 0\n")
-	}
-	fmt.Fprintf(&b, "LIMIT %s", arg(limit))
-	return b.String(), args
 }
 
-func scanUsage(row pgx.CollectableRow) (usage.Row, error) {
-	var r usage.Row
-	var bucket *time.Time
-	f := &r.Figures
-	err := row.Scan(&bucket, &r.Server, &r.App, &r.Model,
-		&f.Requests, &f.Attempts, &f.Refused,
-		&f.ErrorsClient, &f.ErrorsUpstream, &f.ErrorsGateway, &f.ErrorsLimit, &f.Aborted, &f.AttemptErrors,
-		&f.PromptTokens, &f.CompletionTokens, &f.CachedTokens, &f.ReasoningTokens, &f.AttemptsWithUsage, &f.CostNano,
-		&f.QueueUS, &f.FirstByteUS, &f.FirstByteCount, &f.DurationUS, &f.UpstreamUS)
-	if bucket != nil {
-		r.Bucket = *bucket
-	}
-	f.Errors = f.ErrorsClient + f.ErrorsUpstream + f.ErrorsGateway + f.ErrorsLimit
-	return r, err
+// usageKey 是一组：第几个桶（从 1 起，不分桶为 0）、名次（没有为 0）、各维度的值。
+type usageKey struct {
+	bucket, rank int
+	dims         [3]string
 }
 
-// usageQueryError 认出数据库不识的时区：Go 的时区表可以比它新。
+// label 把 k 写成行里的样子。
+func label(row *usage.Row, k usageKey, q usage.Query, r usage.Reading) {
+	if k.bucket > 0 {
+		row.Bucket = r.Buckets[k.bucket-1]
+	}
+	row.Rank = k.rank
+	if row.Other = q.Top > 0 && k.rank > q.Top; row.Other {
+		return
+	}
+	for i, d := range q.GroupBy {
+		*row.Dimension(d) = k.dims[i]
+	}
+}
+
+// usageQueryError 认出跑得太久的查询；已经说清楚的原样传出。
 func usageQueryError(err error) error {
-	const invalidParameterValue = "22023"
-	var pg *pgconn.PgError
-	if errors.As(err, &pg) && pg.Code == invalidParameterValue && strings.Contains(pg.Message, "time zone") {
-		return vegaerr.Wrap(err, vegaerr.Invalid, "", "the usage query is not valid").WithProblems([]vegaerr.Problem{
-			{Path: "time_zone", Message: "the database does not know this time zone"}})
+	var known *vegaerr.Error
+	switch {
+	case errors.As(err, &known):
+		return known
+	case tookTooLong(err):
+		return vegaerr.Wrap(err, vegaerr.Timeout, "", "the usage query took too long; narrow the range, the filters or the grouping")
+	default:
+		return vegaerr.Wrap(err, vegaerr.Unavailable, "", "usage cannot be read now")
 	}
-	return vegaerr.Wrap(err, vegaerr.Unavailable, "", "usage cannot be read now")
+}
+
+// tookTooLong 说数据库停下了它：statement_timeout。
+func tookTooLong(err error) bool {
+	const queryCanceled = "57014"
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && pg.Code == queryCanceled
 }

@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -11,27 +10,44 @@ import (
 
 	"github.com/vega-gateway/vega/controlplane/internal/postgres/sqlcgen"
 	"github.com/vega-gateway/vega/controlplane/internal/usage"
+	"github.com/vega-gateway/vega/controlplane/internal/usage/seeded"
 	"github.com/vega-gateway/vega/proto/vegaerr"
 )
 
 // rollLock 是 roller 的咨询锁：一个事务之内独占，死了就放。
 const rollLock = 0x7665_6761_0001
 
+// rollTimeout 是握着 rollLock 的事务的上限：平常几秒，久到这样是连接或数据库坏了，不放手就再没有人能并、能删。
+const rollTimeout = 2 * time.Minute
+
+// limitStatements 让数据库自己也守这个上限：这一头不在了，它正在做的语句未必会停。语句之间的由 idleInTransaction 管。
+func (s *Store) limitStatements(ctx context.Context, tx pgx.Tx) error {
+	if _, err := tx.Exec(ctx, "SELECT set_config('statement_timeout', $1::bigint::text, true)", s.rollTimeout.Milliseconds()); err != nil {
+		return fmt.Errorf("set the statement timeout: %w", err)
+	}
+	return nil
+}
+
 // RollUsage 把至多 limit 行增量并入各级：删增量与加总数在同一个事务里，因此死在哪里都不丢不重。
 // 早于一级的 usage_floor 的不再写进那一级。另一个副本正在并时什么也不做，Busy 为真。
 func (s *Store) RollUsage(ctx context.Context, limit int) (usage.RollResult, error) {
 	var result usage.RollResult
+	ctx, cancel := context.WithTimeout(ctx, s.rollTimeout)
+	defer cancel()
 	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+		if err := s.limitStatements(ctx, tx); err != nil {
+			return err
+		}
 		var mine bool
 		if err := tx.QueryRow(ctx, "SELECT pg_try_advisory_xact_lock($1)", int64(rollLock)).Scan(&mine); err != nil {
 			return fmt.Errorf("take the roll lock: %w", err)
 		}
-		if !mine {
+		if !mine && !seeded.Broken(seeded.RollUnlocked) {
 			result.Busy = true
 			return nil
 		}
 		var err error
-		result, err = roll(ctx, tx, s.q.WithTx(tx), limit)
+		result, err = s.roll(ctx, tx, limit)
 		return err
 	})
 	if err != nil {
@@ -40,20 +56,27 @@ func (s *Store) RollUsage(ctx context.Context, limit int) (usage.RollResult, err
 	return result, nil
 }
 
-func roll(ctx context.Context, tx pgx.Tx, q *sqlcgen.Queries, limit int) (usage.RollResult, error) {
-	levels := usage.NewLevels()
-	deltas, err := takeDeltas(ctx, tx, levels, limit)
+func (s *Store) roll(ctx context.Context, tx pgx.Tx, limit int) (usage.RollResult, error) {
+	// 各级的表都大，而碰到的键少；增量表忽大忽小，统计总是过时的。逐键走主键，不让计划器去扫整张表。
+	if _, err := tx.Exec(ctx, "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL enable_seqscan = off"); err != nil {
+		return usage.RollResult{}, fmt.Errorf("set the planner: %w", err)
+	}
+	var from querier = tx
+	if seeded.Broken(seeded.TakenApart) {
+		from = s.pool
+	}
+	levels, q := usage.NewLevels(), s.q.WithTx(tx)
+	deltas, err := takeDeltas(ctx, from, levels, limit)
 	if err != nil || deltas == 0 {
 		return usage.RollResult{}, err
 	}
 	levels.Fold()
-	// 各级的表都大，而碰到的键少：逐键走主键，不让计划器去扫整张表。
-	if _, err := tx.Exec(ctx, "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL enable_seqscan = off"); err != nil {
-		return usage.RollResult{}, fmt.Errorf("set the planner: %w", err)
-	}
 	floors, err := readFloors(ctx, q)
 	if err != nil {
 		return usage.RollResult{}, err
+	}
+	if seeded.Broken(seeded.FloorIgnored) {
+		floors = nil
 	}
 	if late := levels.Retire(floors); late != (usage.Totals{}) {
 		if err := q.AddUsageRetired(ctx, lateParams(late)); err != nil {
@@ -65,6 +88,9 @@ func roll(ctx context.Context, tx pgx.Tx, q *sqlcgen.Queries, limit int) (usage.
 		entryRows(usage.LevelMinute, levels.Minutes()), entryRows(usage.LevelHour, levels.Hours()), entryRows(usage.LevelDay, levels.Days()),
 		byRows(usage.LevelHourBy, levels.HoursBy()), byRows(usage.LevelDayBy, levels.DaysBy()),
 	} {
+		if w.level == usage.LevelHourBy && seeded.Broken(seeded.LevelForgotten) {
+			continue
+		}
 		if err := addToLevel(ctx, tx, w); err != nil {
 			return usage.RollResult{}, fmt.Errorf("add to %s: %w", w.level.Table(), err)
 		}
@@ -81,9 +107,14 @@ func lateParams(t usage.Totals) sqlcgen.AddUsageRetiredParams {
 	}
 }
 
+// querier 是事务或连接池。
+type querier interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+}
+
 // takeDeltas 删去最旧的 limit 行，加进 levels 的分钟。
-func takeDeltas(ctx context.Context, tx pgx.Tx, levels *usage.Levels, limit int) (int, error) {
-	rows, err := tx.Query(ctx, "DELETE FROM usage_delta WHERE ctid = ANY (ARRAY(SELECT ctid FROM usage_delta ORDER BY id LIMIT $1)) RETURNING "+
+func takeDeltas(ctx context.Context, from querier, levels *usage.Levels, limit int) (int, error) {
+	rows, err := from.Query(ctx, "DELETE FROM usage_delta WHERE ctid = ANY (ARRAY(SELECT ctid FROM usage_delta ORDER BY id LIMIT $1)) RETURNING "+
 		columnList(deltaColumns()), limit)
 	if err != nil {
 		return 0, fmt.Errorf("take usage deltas: %w", err)
@@ -117,139 +148,4 @@ func takeDeltas(ctx context.Context, tx pgx.Tx, levels *usage.Levels, limit int)
 		}
 	}
 	return n, rows.Err()
-}
-
-// levelRows 是一级要加上的行：keys 是各键栏的数组，与 sums 等长。
-type levelRows struct {
-	level   usage.Level
-	columns []string
-	types   []string
-	keys    []any
-	buckets []time.Time
-	sums    []*usage.Sum
-}
-
-func entryRows(level usage.Level, rows []usage.Entry) levelRows {
-	n := len(rows)
-	buckets, sums, sources := make([]time.Time, n), make([]*usage.Sum, n), make([]int16, n)
-	var texts [5][]string
-	for i := range texts {
-		texts[i] = make([]string, n)
-	}
-	for i, r := range rows {
-		buckets[i], sums[i], sources[i] = r.Bucket, r.Sum, int16(r.Source)
-		for t, v := range [...]string{r.Server, r.App, r.Model, r.ServedModel, r.Code} {
-			texts[t][i] = v
-		}
-	}
-	return levelRows{
-		level: level, buckets: buckets, sums: sums,
-		columns: append([]string{"bucket"}, usageKeyColumns...),
-		types:   []string{"timestamptz", "text", "text", "text", "text", "smallint", "text"},
-		keys:    []any{buckets, texts[0], texts[1], texts[2], texts[3], sources, texts[4]},
-	}
-}
-
-func byRows(level usage.Level, rows []usage.ByEntry) levelRows {
-	n := len(rows)
-	buckets, sums, sources := make([]time.Time, n), make([]*usage.Sum, n), make([]int16, n)
-	dims, names := make([]int16, n), make([]string, n)
-	for i, r := range rows {
-		buckets[i], sums[i], sources[i], dims[i], names[i] = r.Bucket, r.Sum, int16(r.Source), int16(r.Dim), r.Name
-	}
-	return levelRows{
-		level: level, buckets: buckets, sums: sums,
-		columns: []string{"bucket", "dim", "name", "source"},
-		types:   []string{"timestamptz", "smallint", "text", "smallint"},
-		keys:    []any{buckets, dims, names, sources},
-	}
-}
-
-// addToLevel 把已有的直方图并进来，再把各栏加上去。只有握着 rollLock 的事务写各级，读到的因此不会变。
-func addToLevel(ctx context.Context, tx pgx.Tx, w levelRows) error {
-	if len(w.sums) == 0 {
-		return nil
-	}
-	if err := ensurePartitions(ctx, tx, w.level, w.buckets); err != nil {
-		return err
-	}
-	added := make([][usage.NumCounters]int64, len(w.sums))
-	for i, s := range w.sums {
-		added[i] = s.Counts
-	}
-	if err := mergeHistograms(ctx, tx, w); err != nil {
-		return err
-	}
-	_, err := tx.Exec(ctx, upsertSQL(w), upsertArgs(w, added)...)
-	return err
-}
-
-func mergeHistograms(ctx context.Context, tx pgx.Tx, w levelRows) error {
-	histograms := usage.HistogramColumns()
-	on := make([]string, len(w.columns))
-	for i, c := range w.columns {
-		on[i] = "u." + c + " = k." + c
-	}
-	rows, err := tx.Query(ctx, fmt.Sprintf("SELECT k.place, u.%s FROM unnest(%s) WITH ORDINALITY AS k (%s, place) JOIN %s AS u ON %s",
-		strings.Join(histograms[:], ", u."), placeholders(w.types, 1), columnList(w.columns), w.level.Table(), strings.Join(on, " AND ")), w.keys...)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	var place int64
-	var stored [usage.NumHistograms][]byte
-	for rows.Next() {
-		if err := rows.Scan(&place, (*pgtype.DriverBytes)(&stored[0]), (*pgtype.DriverBytes)(&stored[1]), (*pgtype.DriverBytes)(&stored[2])); err != nil {
-			return err
-		}
-		for i, h := range stored {
-			if err := w.sums[place-1].Histograms[i].MergeEncoded(h); err != nil {
-				return err
-			}
-		}
-	}
-	return rows.Err()
-}
-
-func upsertSQL(w levelRows) string {
-	counters, histograms := usage.CounterColumns(), usage.HistogramColumns()
-	columns, types := append(w.columns[:len(w.columns):len(w.columns)], sumColumns()...), w.types[:len(w.types):len(w.types)]
-	sets := make([]string, 0, len(columns))
-	for _, c := range counters {
-		types = append(types, "bigint")
-		sets = append(sets, c+" = u."+c+" + EXCLUDED."+c)
-	}
-	for _, h := range histograms {
-		types = append(types, "bytea")
-		sets = append(sets, h+" = EXCLUDED."+h)
-	}
-	return fmt.Sprintf("INSERT INTO %s AS u (%s) SELECT * FROM unnest(%s) ON CONFLICT (%s) DO UPDATE SET %s",
-		w.level.Table(), columnList(columns), placeholders(types, 1), columnList(w.columns), strings.Join(sets, ", "))
-}
-
-func upsertArgs(w levelRows, added [][usage.NumCounters]int64) []any {
-	args := append([]any{}, w.keys...)
-	for c := range usage.NumCounters {
-		column := make([]int64, len(added))
-		for i := range added {
-			column[i] = added[i][c]
-		}
-		args = append(args, column)
-	}
-	for h := range usage.NumHistograms {
-		column := make([][]byte, len(w.sums))
-		for i, s := range w.sums {
-			column[i] = s.Histograms[h].Append([]byte{})
-		}
-		args = append(args, column)
-	}
-	return args
-}
-
-func placeholders(types []string, from int) string {
-	out := make([]string, len(types))
-	for i, t := range types {
-		out[i] = fmt.Sprintf("$%d::%s[]", from+i, t)
-	}
-	return strings.Join(out, ", ")
 }

@@ -3,6 +3,7 @@
 // # 职责
 //
 // Reloader 从数据库取最新的快照；Hub 把它交给每条流；Service 是 ConfigService 的服务端，一条流一个写者；
+// Board 把预算的花费同样交给每条流；
 // Fleet 记下每个节点的版本与状态，写进 nodes 表，使任一副本都给出同样的 /nodes。
 //
 // # 数据流

@@ -28,6 +28,7 @@ func TestFleet_StatusIsShownAndAnUnreachableDatabaseCatchesUp(t *testing.T) {
 	n.send(&configv1.WatchRequest{Message: &configv1.WatchRequest_Status{Status: &configv1.NodeStatus{
 		InFlight: 3, Waiting: 4, Draining: true, Unreported: 5, LastError: "disk\x00full",
 		Ejections: []*configv1.Ejection{{Server: "gpu-1", UpstreamModel: "m", Reason: "502", UntilUnixMs: 1000}},
+		Journal:   &configv1.JournalStatus{Trouble: "no space\nleft", Bytes: 7, Unjournalled: 8},
 	}}})
 	time.Sleep(150 * time.Millisecond)
 	store.setDown(false)
@@ -38,7 +39,8 @@ func TestFleet_StatusIsShownAndAnUnreachableDatabaseCatchesUp(t *testing.T) {
 		}
 		g := nodes[0]
 		return g.InFlight == 3 && g.Waiting == 4 && g.Draining && g.Unreported == 5 && g.LastError == "disk full" &&
-			g.Epoch == 9 && g.Version == "test" && g.Replica == "a" && len(g.Ejections) == 1 && g.Ejections[0].Server == "gpu-1"
+			g.Epoch == 9 && g.Version == "test" && g.Replica == "a" && len(g.Ejections) == 1 && g.Ejections[0].Server == "gpu-1" &&
+			g.Journal != nil && *g.Journal == (push.Journal{Trouble: "no space left", Bytes: 7, Unjournalled: 8})
 	})
 }
 

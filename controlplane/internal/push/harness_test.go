@@ -73,6 +73,7 @@ func snap(revision uint64, size int) *configv1.SnapshotUpdate {
 
 type replica struct {
 	hub      *push.Hub
+	board    *push.Board
 	fleet    *push.Fleet
 	reloader *push.Reloader
 	addr     string
@@ -94,7 +95,7 @@ func startReplica(t *testing.T, name string, store push.Store, src push.Source, 
 func serve(t *testing.T, reg *prometheus.Registry, m *push.Metrics, hub *push.Hub, fleet *push.Fleet, src push.Source, svc push.ServiceConfig) *replica {
 	t.Helper()
 	log := zap.NewNop()
-	r := &replica{hub: hub, fleet: fleet, reg: reg}
+	r := &replica{hub: hub, board: &push.Board{}, fleet: fleet, reg: reg}
 	r.reloader = push.NewReloader(push.ReloaderConfig{Poll: 50 * time.Millisecond}, push.ReloaderDeps{Source: src, Hub: hub, Metrics: m, Log: log})
 	lis, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -103,7 +104,7 @@ func serve(t *testing.T, reg *prometheus.Registry, m *push.Metrics, hub *push.Hu
 	r.addr = lis.Addr().String()
 	srv := grpc.NewServer(push.ServerOptions()...)
 	configv1.RegisterConfigServiceServer(srv, push.NewService(svc, push.ServiceDeps{
-		Hub: r.hub, Fleet: r.fleet, Refresher: r.reloader, Metrics: m, Log: log}))
+		Hub: r.hub, Board: r.board, Fleet: r.fleet, Refresher: r.reloader, Metrics: m, Log: log}))
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = r.reloader.Run(ctx) })

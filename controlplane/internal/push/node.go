@@ -32,6 +32,16 @@ type Node struct {
 	Ejections  []Ejection
 	// LastError 是一行给运维看的英文：先是被拒的版本与理由，没有则是节点自报的最近一次错误。
 	LastError string
+	// Journal 是它的用量记录落在哪里；nil 即它没有说。
+	Journal *Journal
+}
+
+// Journal 是一个节点的用量记录此刻落在哪里。
+type Journal struct {
+	Durable      bool   `json:"durable"`
+	Trouble      string `json:"trouble"`
+	Bytes        int64  `json:"bytes"`
+	Unjournalled int64  `json:"unjournalled"`
 }
 
 // Ejection 是节点此刻摘出的一个目标。

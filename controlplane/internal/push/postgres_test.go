@@ -9,6 +9,7 @@ import (
 
 	"github.com/vega-gateway/vega/controlplane/internal/postgres/pgtest"
 	"github.com/vega-gateway/vega/controlplane/internal/push"
+	configv1 "github.com/vega-gateway/vega/proto/gen/go/vega/config/v1"
 	"github.com/vega-gateway/vega/proto/vegaerr"
 )
 
@@ -157,4 +158,21 @@ func TestPostgres_RowBelongsToTheNewerStream(t *testing.T) {
 	if !save(1, 0, true, 11*time.Second, 3) || !save(3, -time.Hour, true, 0, 4) {
 		t.Fatal("a live stream takes a row that has been silent for 10 s")
 	}
+}
+
+func TestPostgres_WhereANodesUsageLiesIsSeenByTheOtherReplica(t *testing.T) {
+	_, a, b := twoReplicas(t)
+	n := connect(t, a, "n1", 1, 0, "")
+	n.ack(n.next())
+	says := func(st *configv1.JournalStatus, want *push.Journal) {
+		t.Helper()
+		n.send(&configv1.WatchRequest{Message: &configv1.WatchRequest_Status{Status: &configv1.NodeStatus{Journal: st}}})
+		eventually(t, func() bool {
+			nodes, err := b.fleet.Nodes(t.Context())
+			return err == nil && len(nodes) == 1 && (nodes[0].Journal == nil) == (want == nil) && (want == nil || *nodes[0].Journal == *want)
+		})
+	}
+	says(nil, nil)
+	says(&configv1.JournalStatus{Trouble: "no space left on device", Bytes: 1 << 30, Unjournalled: 9}, &push.Journal{Trouble: "no space left on device", Bytes: 1 << 30, Unjournalled: 9})
+	says(&configv1.JournalStatus{Durable: true, Bytes: 1}, &push.Journal{Durable: true, Bytes: 1})
 }

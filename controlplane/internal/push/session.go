@@ -85,5 +85,13 @@ func (s *session) status(st *configv1.NodeStatus) {
 	n := &s.node
 	n.InFlight, n.Waiting, n.Unreported = max(st.GetInFlight(), 0), max(st.GetWaiting(), 0), max(st.GetUnreported(), 0)
 	n.Draining, n.LastError = st.GetDraining(), oneLine(st.GetLastError())
-	n.Ejections = ejections(st.GetEjections())
+	n.Ejections, n.Journal = ejections(st.GetEjections()), journalOf(st.GetJournal())
+}
+
+// journalOf 收下节点说的；没有说为 nil。
+func journalOf(st *configv1.JournalStatus) *Journal {
+	if st == nil {
+		return nil
+	}
+	return &Journal{Durable: st.GetDurable(), Trouble: oneLine(st.GetTrouble()), Bytes: max(st.GetBytes(), 0), Unjournalled: max(st.GetUnjournalled(), 0)}
 }

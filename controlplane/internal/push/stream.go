@@ -28,9 +28,10 @@ type Refresher interface {
 	Refresh(ctx context.Context, atLeast uint64) error
 }
 
-// ServiceDeps 都必须给。
+// ServiceDeps 除 Board 外都必须给。
 type ServiceDeps struct {
 	Hub       *Hub
+	Board     *Board // nil 即不告诉节点预算花到了哪里
 	Fleet     *Fleet
 	Refresher Refresher
 	Metrics   *Metrics

@@ -24,6 +24,9 @@ func (s *Service) write(ctx context.Context, stream watchStream, sess *session, 
 	}
 	sub := s.deps.Hub.Subscribe()
 	defer sub.Close()
+	spendings, leave := s.deps.Board.subscribe()
+	defer leave()
+	var budgets <-chan *Spending // 先有配置，花费才有意义
 	for {
 		var msg *configv1.WatchResponse
 		select {
@@ -32,7 +35,9 @@ func (s *Service) write(ctx context.Context, stream watchStream, sess *session, 
 		case <-sess.drain:
 			msg = drainResponse()
 		case head := <-sub.C():
-			msg = s.deps.Fleet.next(sess, head)
+			msg, budgets = s.deps.Fleet.next(sess, head), spendings
+		case spending := <-budgets:
+			msg = spending.to(sess.node.ID)
 		}
 		if msg == nil {
 			continue
@@ -78,6 +83,8 @@ func kindOf(msg *configv1.WatchResponse) string {
 	switch {
 	case msg.GetDrain() != nil:
 		return "drain"
+	case msg.GetBudgets() != nil:
+		return "budgets"
 	case msg.GetUpdate().GetUnchanged():
 		return "unchanged"
 	default:

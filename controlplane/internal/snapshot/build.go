@@ -18,13 +18,19 @@ func Build(c *catalog.Catalog, pepper []byte) *configv1.Snapshot {
 	for _, name := range slices.Sorted(maps.Keys(c.Models)) {
 		s.Models = append(s.Models, model(c.Models[name]))
 	}
-	for _, name := range slices.Sorted(maps.Keys(c.Apps)) {
-		s.Apps = append(s.Apps, app(c.Apps[name]))
-	}
+	s.Apps = Apps(c)
 	for _, k := range keysByMAC(c) {
 		s.Keys = append(s.Keys, key(k))
 	}
 	return s
+}
+
+// Apps 只编 c 的 app，名字升序。
+func Apps(c *catalog.Catalog) (list []*configv1.App) {
+	for _, name := range slices.Sorted(maps.Keys(c.Apps)) {
+		list = append(list, app(c.Apps[name]))
+	}
+	return list
 }
 
 func keysByMAC(c *catalog.Catalog) []*catalog.Key {
@@ -39,7 +45,8 @@ func server(s *catalog.Server, cred *catalog.Credential) *configv1.Server {
 			IdleMs: s.Timeouts.IdleMS, TotalMs: s.Timeouts.TotalMS},
 		AbortGraceMs: s.AbortGraceMS, BurstPercent: s.BurstPercent,
 		OnDisconnect: onDisconnect(s.OnDisconnect), StreamUsage: streamUsage(s.StreamUsage),
-		CaPem: s.CAPEM, ProxyUrl: s.ProxyURL,
+		DrainLimits: &configv1.DrainLimits{TimeoutMs: s.Drain.TimeoutMS, MaxTokens: s.Drain.MaxTokens, MaxConcurrency: s.Drain.MaxConcurrency},
+		CaPem:       s.CAPEM, ProxyUrl: s.ProxyURL,
 	}
 	if cred != nil {
 		out.ApiKey = cred.Secret.Reveal()
@@ -91,7 +98,21 @@ func model(m *catalog.Model) *configv1.Model {
 
 func app(a *catalog.App) *configv1.App {
 	return &configv1.App{Name: a.Name, Enabled: a.Enabled, Weight: a.Weight, Class: class(a.Class),
-		Limits: limits(a.Limits), Models: a.Models, DefaultServer: a.DefaultServer}
+		Limits: limits(a.Limits), Models: a.Models, DefaultServer: a.DefaultServer, Budget: budget(a.Budget)}
+}
+
+func budget(b *catalog.Budget) *configv1.Budget {
+	if b == nil {
+		return nil
+	}
+	out := &configv1.Budget{AmountNano: int64(b.Amount), Tokens: b.Tokens, TimeZone: b.TimeZone, SoftPercent: b.SoftPercent}
+	switch b.Period {
+	case "day":
+		out.Period = configv1.BudgetPeriod_BUDGET_PERIOD_DAY
+	case "month":
+		out.Period = configv1.BudgetPeriod_BUDGET_PERIOD_MONTH
+	}
+	return out
 }
 
 func class(s string) configv1.AppClass {

@@ -44,3 +44,23 @@ func compress(raw []byte) ([]byte, error) {
 	defer func() { _ = w.Close() }()
 	return w.EncodeAll(raw, make([]byte, 0, len(raw)/2)), nil
 }
+
+// maxSnapshot 是解开的快照的上限；自己编的不会这么大，超过即是坏的。
+const maxSnapshot = 1 << 30
+
+// Decode 取出 Encode 编好的一条里没有压缩的字节。
+func Decode(u *configv1.SnapshotUpdate) ([]byte, error) {
+	if u.GetEncoding() != configv1.Encoding_ENCODING_ZSTD {
+		return u.GetSnapshot(), nil
+	}
+	d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxSnapshot))
+	if err != nil {
+		return nil, fmt.Errorf("make zstd decoder: %w", err)
+	}
+	defer d.Close()
+	raw, err := d.DecodeAll(u.GetSnapshot(), nil)
+	if err != nil {
+		return nil, fmt.Errorf("unpack snapshot: %w", err)
+	}
+	return raw, nil
+}

@@ -48,7 +48,7 @@ func apply(doc string) (*catalog.Catalog, error) {
 const demo = `{
  "servers": [{"name": "z", "base_url": "http://z", "enabled": false},
              {"name": "a", "base_url": "http://a/v1", "api_key": "sk-upstream", "headers": {"X-B": "2", "X-A": "1"},
-              "limits": {"max_concurrency": 1, "requests_per_minute": 2, "tokens_per_minute": 3}, "on_disconnect": "drain", "stream_usage": "never",
+              "limits": {"max_concurrency": 1, "requests_per_minute": 2, "tokens_per_minute": 3}, "on_disconnect": "drain", "drain": {"timeout_ms": 12, "max_tokens": 13, "max_concurrency": 14}, "stream_usage": "never",
               "queue": {"timeout_ms": 4, "max_waiting": 5}, "timeouts": {"connect_ms": 6, "first_byte_ms": 7, "idle_ms": 8, "total_ms": 9},
               "abort_grace_ms": 10, "burst_percent": 11, "proxy_url": "http://p:1"}],
  "models": [{"name": "m", "targets": [{"server": "a", "upstream_model": "u", "weight": 2, "priority": 3}], "fallbacks": ["n"],
@@ -65,6 +65,7 @@ func TestBuild_CarriesEveryField(t *testing.T) {
 		Timeouts:     &configv1.Timeouts{ConnectMs: 6, FirstByteMs: 7, IdleMs: 8, TotalMs: 9},
 		AbortGraceMs: 10, BurstPercent: 11, OnDisconnect: configv1.OnDisconnect_ON_DISCONNECT_DRAIN, StreamUsage: configv1.StreamUsage_STREAM_USAGE_NEVER,
 		Headers: []*configv1.Header{{Name: "X-A", Value: "1"}, {Name: "X-B", Value: "2"}}, ProxyUrl: "http://p:1",
+		DrainLimits: &configv1.DrainLimits{TimeoutMs: 12, MaxTokens: 13, MaxConcurrency: 14},
 	}
 	if !proto.Equal(s.GetServers()[0], want) {
 		t.Errorf("server\n got %v\nwant %v", s.GetServers()[0], want)
@@ -179,5 +180,30 @@ func TestCheck_PointsIntoTheCallersDocument(t *testing.T) {
 	}
 	if err := Check(build(t, demo)); err != nil {
 		t.Errorf("demo: %v %v", err, vegaerr.As(err).Problems)
+	}
+}
+
+func TestCheck_SaysWhatIsWrongWithABudgetInTheCallersWords(t *testing.T) {
+	doc, err := catalog.Parse([]byte(`{"apps": [{"name": "b"}, {"name": "a", "budget": {"amount": -1, "time_zone": "Mars/Olympus"}}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, _, err := catalog.Apply(catalog.New(), doc, catalog.ApplyOptions{}, catalog.Mint{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	problems := vegaerr.As(doc.Relocate(Check(c))).Problems
+	if len(problems) != 2 || problems[0].Path != "apps[1].budget.amount" || problems[1].Path != "apps[1].budget.time_zone" {
+		t.Errorf("%+v", problems)
+	}
+}
+
+func TestBuild_CarriesABudget(t *testing.T) {
+	c := catalog.New()
+	c.Apps["a"] = &catalog.App{AppSpec: catalog.AppSpec{Name: "a", Budget: &catalog.Budget{
+		Amount: 100_500_000_000, Tokens: 7, Period: "day", TimeZone: "Asia/Shanghai", SoftPercent: 80}}}
+	want := &configv1.Budget{AmountNano: 100_500_000_000, Tokens: 7, Period: configv1.BudgetPeriod_BUDGET_PERIOD_DAY, TimeZone: "Asia/Shanghai", SoftPercent: 80}
+	if got := Build(c, nil).GetApps()[0].GetBudget(); !proto.Equal(got, want) {
+		t.Errorf("%v", got)
 	}
 }

@@ -3,6 +3,7 @@ package usage
 import (
 	"time"
 
+	"github.com/vega-gateway/vega/controlplane/internal/usage/seeded"
 	usagev1 "github.com/vega-gateway/vega/proto/gen/go/vega/usage/v1"
 )
 
@@ -83,17 +84,20 @@ func NewClock(now time.Time, sentUnixMS int64) Clock {
 	if sentUnixMS == 0 {
 		return c
 	}
-	if off := now.Sub(time.UnixMilli(sentUnixMS)); off.Abs() > clockTolerance {
+	if off := now.Sub(time.UnixMilli(sentUnixMS)); off.Abs() > clockTolerance && !seeded.Broken(seeded.ClockBelieved) {
 		c.Offset = off
 	}
 	return c
 }
 
-// Minute 是校正后的 UTC 分钟；落在未来或 400 天以前的归到此刻的分钟。
-func (c Clock) Minute(unixMS int64) time.Time {
+// Instant 是校正后的 UTC 时刻，精度毫秒；落在未来或 400 天以前的归到此刻。
+func (c Clock) Instant(unixMS int64) time.Time {
 	t := time.UnixMilli(unixMS).Add(c.Offset)
 	if t.After(c.Now.Add(clockTolerance)) || t.Before(c.Now.Add(-oldestRecord)) {
 		t = c.Now
 	}
-	return t.UTC().Truncate(time.Minute)
+	return t.UTC().Truncate(time.Millisecond)
 }
+
+// Minute 是 Instant 所在的分钟。
+func (c Clock) Minute(unixMS int64) time.Time { return c.Instant(unixMS).Truncate(time.Minute) }

@@ -2,6 +2,7 @@ package usage_test
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -10,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 	"go.uber.org/zap"
@@ -222,7 +222,7 @@ func expect(journals ...[]*usagev1.Record) map[group]map[string]int64 {
 func settle(t testing.TB, store *postgres.Store) {
 	t.Helper()
 	for {
-		r, err := store.RollUsage(context.Background(), 1000)
+		r, err := store.RollUsage(context.Background(), 20_000)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -233,21 +233,22 @@ func settle(t testing.TB, store *postgres.Store) {
 }
 
 // connect 直接看表。
-func connect(t testing.TB, url string) *pgx.Conn {
+func connect(t testing.TB, url string) *sql.DB {
 	t.Helper()
-	conn, err := pgx.Connect(context.Background(), url)
+	db, err := sql.Open("pgx", url) // 驱动由 postgres 包登记
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = conn.Close(context.Background()) })
-	return conn
+	db.SetMaxOpenConns(1) // 临时表只在一条连接上看得见
+	t.Cleanup(func() { _ = db.Close() })
+	return db
 }
 
 // stored 读出一级里每组不为零的各栏。
-func stored(t testing.TB, conn *pgx.Conn, table string) map[group]map[string]int64 {
+func stored(t testing.TB, conn *sql.DB, table string) map[group]map[string]int64 {
 	t.Helper()
 	columns := usage.CounterColumns()
-	rows, err := conn.Query(context.Background(), "SELECT server, app, model, code, sum("+strings.Join(columns[:], ")::bigint, sum(")+")::bigint FROM "+table+" GROUP BY 1, 2, 3, 4")
+	rows, err := conn.QueryContext(context.Background(), "SELECT server, app, model, code, sum("+strings.Join(columns[:], ")::bigint, sum(")+")::bigint FROM "+table+" GROUP BY 1, 2, 3, 4")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
+	"slices"
 )
 
 // 桶按 2^(1/8) 增长，与 Prometheus native histogram 的 schema 3 相同：读出的百分位至多差约 4.4%。
@@ -14,7 +15,13 @@ const (
 )
 
 // Histogram 是可以相加的时长分布，单位微秒；零值是空的。桶 0 是不到 1 微秒的，桶 i 是 (2^((i-1)/8), 2^(i/8)]。
-type Histogram struct{ counts []uint64 }
+// 一行里多半只有几个桶，因此只存非空的，按桶升序。
+type Histogram struct{ buckets []bucketCount }
+
+type bucketCount struct {
+	bucket int
+	n      uint64
+}
 
 var errHistogram = errors.New("a stored histogram is damaged")
 
@@ -31,27 +38,35 @@ func (h *Histogram) Observe(us int64) { h.add(bucketOf(us), 1) }
 
 // Merge 加上 o。
 func (h *Histogram) Merge(o *Histogram) {
-	for i, n := range o.counts {
-		if n > 0 {
-			h.add(i, n)
-		}
+	if len(h.buckets) == 0 {
+		h.buckets = append(h.buckets, o.buckets...)
+		return
+	}
+	at := 0
+	for _, b := range o.buckets {
+		at = h.addAfter(at, b.bucket, b.n)
 	}
 }
 
-func (h *Histogram) add(bucket int, n uint64) {
-	if bucket >= len(h.counts) {
-		grown := make([]uint64, bucket+1)
-		copy(grown, h.counts)
-		h.counts = grown
+func (h *Histogram) add(bucket int, n uint64) { h.addAfter(0, bucket, n) }
+
+// addAfter 知道 bucket 不在 from 之前，返回它的位置：依次加时不必每次从头找。
+func (h *Histogram) addAfter(from, bucket int, n uint64) int {
+	at, found := slices.BinarySearchFunc(h.buckets[from:], bucket, func(b bucketCount, want int) int { return b.bucket - want })
+	at += from
+	if found {
+		h.buckets[at].n += n
+	} else {
+		h.buckets = slices.Insert(h.buckets, at, bucketCount{bucket, n})
 	}
-	h.counts[bucket] += n
+	return at
 }
 
 // Count 是计入过的个数。
 func (h *Histogram) Count() uint64 {
 	var total uint64
-	for _, n := range h.counts {
-		total += n
+	for _, b := range h.buckets {
+		total += b.n
 	}
 	return total
 }
@@ -64,12 +79,12 @@ func (h *Histogram) Quantile(q float64) float64 {
 	}
 	rank := uint64(math.Ceil(min(max(q, 0), 1) * float64(total)))
 	var seen uint64
-	for i, n := range h.counts {
-		if seen += n; seen >= max(rank, 1) {
-			return middle(i)
+	for _, b := range h.buckets {
+		if seen += b.n; seen >= max(rank, 1) {
+			return middle(b.bucket)
 		}
 	}
-	return middle(len(h.counts) - 1)
+	return middle(h.buckets[len(h.buckets)-1].bucket)
 }
 
 func middle(bucket int) float64 {
@@ -82,19 +97,17 @@ func middle(bucket int) float64 {
 // Append 把 h 编在 dst 之后：每个非空的桶是一对 uvarint（与上一个非空桶的距离、个数）；空的直方图不编出任何字节。
 func (h *Histogram) Append(dst []byte) []byte {
 	last := -1
-	for i, n := range h.counts {
-		if n > 0 {
-			dst = binary.AppendUvarint(dst, uint64(i-last))
-			dst = binary.AppendUvarint(dst, n)
-			last = i
-		}
+	for _, b := range h.buckets {
+		dst = binary.AppendUvarint(dst, uint64(b.bucket-last))
+		dst = binary.AppendUvarint(dst, b.n)
+		last = b.bucket
 	}
 	return dst
 }
 
 // MergeEncoded 加上 Append 编出的一份，不另建一份；坏的编码返回错误，那时 h 可能已加上一部分。
 func (h *Histogram) MergeEncoded(b []byte) error {
-	at := -1
+	at, place := -1, 0
 	for len(b) > 0 {
 		step, n := binary.Uvarint(b)
 		if n <= 0 || step == 0 || step > maxBucket+1 {
@@ -106,7 +119,9 @@ func (h *Histogram) MergeEncoded(b []byte) error {
 			return errHistogram
 		}
 		b = b[n:]
-		h.add(at, count)
+		if count > 0 { // 空桶不是我们编的，也不该留下
+			place = h.addAfter(place, at, count)
+		}
 	}
 	return nil
 }

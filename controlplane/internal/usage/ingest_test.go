@@ -231,6 +231,31 @@ func TestReport_DatabaseWentBackIsSeenAndHealedByResending(t *testing.T) {
 	verify(t, store, url, journal)
 }
 
+func TestReport_AcknowledgesOnlyWhatWasCommitted(t *testing.T) {
+	url := pgtest.New(t, migrate)
+	store := openStore(t, url)
+	conn := connect(t, url)
+	r := startReplica(t, store, usage.Config{})
+	journal := makeJournal(rand.New(rand.NewPCG(10, 10)), 30)
+	alter(t, conn, "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'refused'; END $$")
+	alter(t, conn, "CREATE CONSTRAINT TRIGGER t AFTER INSERT ON usage_delta DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse()")
+	for range 2 { // 每一句都成了，只是提交不成
+		c := open(t, r, "n", 1)
+		if hwm := c.hello(); hwm != 0 {
+			t.Fatalf("the cursor is at %d", hwm)
+		}
+		resp, err := c.call(batchOf(c, journal, 0))
+		if status.Code(err) != codes.Unavailable {
+			t.Fatalf("answered %v (%v)", resp, err)
+		}
+	}
+	alter(t, conn, "DROP TRIGGER t ON usage_delta")
+	c := open(t, r, "n", 1)
+	c.hello()
+	c.report(journal, 0, 30)
+	verify(t, store, url, journal)
+}
+
 func TestReport_RecordsOfAVolatileEpochAreUnjournalled(t *testing.T) {
 	url := pgtest.New(t, migrate)
 	store := openStore(t, url)

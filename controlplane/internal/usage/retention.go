@@ -2,6 +2,7 @@ package usage
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"go.uber.org/zap"
@@ -14,8 +15,6 @@ type KeeperStore interface {
 	PrepareUsage(ctx context.Context, from, to time.Time) error
 	// RetireUsage 删去 level 在 floor 之前的分区，返回删了几个。
 	RetireUsage(ctx context.Context, level Level, floor time.Time) (int, error)
-	// FoldUsageCursors 把 before 以后再没有动过的游标合成一笔，返回合了几个。
-	FoldUsageCursors(ctx context.Context, before time.Time) (int, error)
 	// VacuumUsage 清扫取走了的增量留下的空位。
 	VacuumUsage(ctx context.Context) error
 }
@@ -42,8 +41,6 @@ type Keeper struct {
 const (
 	partitionsBehind = day
 	partitionsAhead  = 2 * day
-	// idleCursor 与荒唐的旧记录同样长：一个 epoch 这么久没有动静，它的记录也不会再被当真。
-	idleCursor = oldestRecord
 )
 
 // NewKeeper 造 Keeper；开始服务之前先调一次 Prepare。
@@ -79,32 +76,25 @@ func (k *Keeper) Run(ctx context.Context) error {
 	}
 }
 
-// Keep 做一次：建分区，按设置删过期的，合并久不动的游标，清扫增量表。
+// Keep 做一次：建分区，按设置删过期的，清扫增量表。一件做不成不妨碍别的，错误合在一起返回。
 func (k *Keeper) Keep(ctx context.Context) error {
-	if err := k.Prepare(ctx); err != nil {
-		return err
-	}
+	now := k.deps.Now()
+	return errors.Join(k.Prepare(ctx), k.retire(ctx, now), k.deps.Store.VacuumUsage(ctx))
+}
+
+func (k *Keeper) retire(ctx context.Context, now time.Time) error {
 	settings, _, err := k.deps.Store.LoadSettings(ctx)
 	if err != nil {
 		return err
 	}
-	now := k.deps.Now()
+	var failed error
 	for _, level := range AllLevels() {
 		floor := settings.Retention.Floor(level, now)
 		dropped, err := k.deps.Store.RetireUsage(ctx, level, floor)
-		if err != nil {
-			return err
-		}
+		failed = errors.Join(failed, err)
 		if dropped > 0 {
 			k.deps.Log.Info("expired usage was dropped", zap.String("table", level.Table()), zap.Int("partitions", dropped), zap.Time("kept_from", floor))
 		}
 	}
-	folded, err := k.deps.Store.FoldUsageCursors(ctx, now.Add(-idleCursor))
-	if err != nil {
-		return err
-	}
-	if folded > 0 {
-		k.deps.Log.Info("idle usage cursors were folded", zap.Int("cursors", folded))
-	}
-	return k.deps.Store.VacuumUsage(ctx)
+	return failed
 }

@@ -11,6 +11,8 @@ import (
 type RollStore interface {
 	// RollUsage 在一个事务里把至多 limit 行增量并入各级；别人正在并时 Busy 为真，什么也没做。
 	RollUsage(ctx context.Context, limit int) (RollResult, error)
+	// VacuumUsage 清扫取走了的增量留下的空位。
+	VacuumUsage(ctx context.Context) error
 }
 
 // RollResult 是并了一次的结果：取走的增量行数与写下的各级行数。
@@ -21,10 +23,12 @@ type RollResult struct {
 
 // RollerConfig 的零值可用。
 type RollerConfig struct {
-	// Every 是多久并一次；0 为 1 秒。
+	// Every 是多久并一次；0 为 2 秒。查询与预算连增量一起读，并得慢不使它们变旧，只使增量多攒一点。
 	Every time.Duration
-	// Chunk 是一个事务至多取走的增量行数；0 为 20000。取满了就立刻再来。
+	// Chunk 是一个事务至多取走的增量行数；0 为 50000。取满了就立刻再来。
 	Chunk int
+	// VacuumAfter 是取走多少行之后清扫一次增量表；0 为 100000。读增量的都从头扫它，空位要及时腾出。
+	VacuumAfter int
 }
 
 // RollerDeps 都必须给。
@@ -38,15 +42,20 @@ type RollerDeps struct {
 type Roller struct {
 	cfg  RollerConfig
 	deps RollerDeps
+	// taken 是上次清扫以来取走的行数；只有 Run 用。
+	taken int
 }
 
 // NewRoller 造 Roller，由 Run 跑起来。
 func NewRoller(cfg RollerConfig, deps RollerDeps) *Roller {
 	if cfg.Every == 0 {
-		cfg.Every = time.Second
+		cfg.Every = 2 * time.Second
 	}
 	if cfg.Chunk == 0 {
-		cfg.Chunk = 20_000
+		cfg.Chunk = 50_000
+	}
+	if cfg.VacuumAfter == 0 {
+		cfg.VacuumAfter = 100_000
 	}
 	return &Roller{cfg: cfg, deps: deps}
 }
@@ -57,6 +66,7 @@ func (r *Roller) Run(ctx context.Context) error {
 	defer tick.Stop()
 	for {
 		r.drain(ctx)
+		r.vacuum(ctx)
 		select {
 		case <-ctx.Done():
 			return nil
@@ -80,8 +90,19 @@ func (r *Roller) drain(ctx context.Context) {
 		if !done.Busy {
 			r.deps.Metrics.rolled(done, time.Since(began))
 		}
+		r.taken += done.Deltas
 		if done.Deltas < r.cfg.Chunk {
 			return
 		}
+	}
+}
+
+func (r *Roller) vacuum(ctx context.Context) {
+	if r.taken < r.cfg.VacuumAfter || ctx.Err() != nil {
+		return
+	}
+	r.taken = 0
+	if err := r.deps.Store.VacuumUsage(ctx); err != nil && ctx.Err() == nil {
+		r.deps.Log.Warn("cannot vacuum the usage deltas", zap.Error(err))
 	}
 }

@@ -3,7 +3,9 @@ package usage
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"regexp"
 	"time"
 
@@ -14,7 +16,7 @@ import (
 type Settings struct {
 	Retention Retention       `json:"retention"`
 	Requests  RequestSettings `json:"requests"`
-	// TimeZone 是 IANA 时区名：报表与预算没有另说时用它。
+	// TimeZone 是 IANA 时区名：用量的查询没有另说时用它。
 	TimeZone string `json:"time_zone"`
 	// Currency 是 ISO 4217 的三个字母。一套安装一种货币：费用只是数，改它不换算。
 	Currency string `json:"currency"`
@@ -50,7 +52,8 @@ func ParseSettings(document []byte) (Settings, error) {
 	if err := dec.Decode(&s); err != nil {
 		return Settings{}, vegaerr.Wrap(err, vegaerr.Invalid, "", "the settings cannot be read: %v", err)
 	}
-	if dec.More() {
+	// null 解得开而什么也不改，照收就是把设置全换成了缺省。
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) || !bytes.HasPrefix(bytes.TrimSpace(document), []byte("{")) {
 		return Settings{}, vegaerr.New(vegaerr.Invalid, "", "the settings must be one JSON object")
 	}
 	if problems := s.problems(); len(problems) > 0 {
@@ -59,8 +62,12 @@ func ParseSettings(document []byte) (Settings, error) {
 	return s, nil
 }
 
-// maxDays 是一百年：再长的意思是不删。
-const maxDays = 36_500
+const (
+	// maxDays 是一百年：再长的意思是不删。
+	maxDays = 36_500
+	// minHoursDays 比一个月长：按月的预算由小时与天算出花了多少，删早了就少算，该拦的放了过去。
+	minHoursDays = 32
+)
 
 func (s Settings) problems() []vegaerr.Problem {
 	var out []vegaerr.Problem
@@ -68,11 +75,11 @@ func (s Settings) problems() []vegaerr.Problem {
 		out = append(out, vegaerr.Problem{Path: path, Message: fmt.Sprintf(format, args...)})
 	}
 	for _, f := range []struct {
-		path string
-		days int
-	}{{"minutes_days", s.Retention.MinutesDays}, {"hours_days", s.Retention.HoursDays}, {"days_days", s.Retention.DaysDays}, {"requests_days", s.Retention.RequestsDays}} {
-		if f.days < 1 || f.days > maxDays {
-			bad("retention."+f.path, "must be between 1 and %d days", maxDays)
+		path      string
+		days, min int
+	}{{"minutes_days", s.Retention.MinutesDays, 1}, {"hours_days", s.Retention.HoursDays, minHoursDays}, {"days_days", s.Retention.DaysDays, 1}, {"requests_days", s.Retention.RequestsDays, 1}} {
+		if f.days < f.min || f.days > maxDays {
+			bad("retention."+f.path, "must be between %d and %d days", f.min, maxDays)
 		}
 	}
 	if s.Retention.MinutesDays > s.Retention.HoursDays {

@@ -45,6 +45,15 @@ func (t Totals) Columns() map[string]int64 {
 	}
 }
 
+func (t Totals) nonNegative() bool {
+	for _, n := range t.Columns() {
+		if n < 0 {
+			return false
+		}
+	}
+	return true
+}
+
 func totalsOf(p *usagev1.Totals) Totals {
 	return Totals{
 		Requests: p.GetRequests(), Attempts: p.GetAttempts(), Refused: p.GetRefused(),

@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/vega-gateway/vega/dataplane/internal/admit"
+	"github.com/vega-gateway/vega/dataplane/internal/budget"
 	"github.com/vega-gateway/vega/dataplane/internal/gateway"
 	"github.com/vega-gateway/vega/dataplane/internal/httpapi"
 	"github.com/vega-gateway/vega/dataplane/internal/journal"
@@ -32,13 +33,15 @@ type App struct {
 	dataDir dataDir
 	listen  *listeners
 	drain   *drain
+	road    *gateway.Gateway
 
 	holder     *state.Holder
 	gate       *admit.Gate
 	router     *route.Router
 	records    *journal.Journal
+	budgets    *budget.Guard
 	subscriber *subscribe.Subscriber
-	reporter   *report.Reporter
+	reporter   *report.Group
 	server     *http.Server
 
 	flushTimeout time.Duration
@@ -63,7 +66,7 @@ func Run(ctx context.Context, cfg Config, version string) error {
 
 // Start 接好全部零件并开始服务；出错时已经起来的都停掉。ctx 只管启动，停由 Wait 管。
 func Start(ctx context.Context, cfg Config, version string, log *zap.Logger) (_ *App, err error) {
-	a := &App{cfg: cfg, log: log, drain: newDrain(), flushTimeout: flushTimeout, failed: make(chan error, 4)}
+	a := &App{cfg: cfg, log: log, drain: newDrain(), flushTimeout: flushTimeout, failed: make(chan error, 5)}
 	defer func() {
 		if err != nil {
 			a.close()
@@ -90,7 +93,6 @@ func Start(ctx context.Context, cfg Config, version string, log *zap.Logger) (_ 
 	if a.dataDir, err = openDataDir(cfg.DataDir, log); err != nil {
 		return nil, err
 	}
-	a.onClose(a.dataDir.close)
 	a.node, a.epoch = nodeID(cfg, a.dataDir.path, log), nextEpoch(a.dataDir.path, log)
 
 	registry := ops.NewRegistry()
@@ -100,20 +102,23 @@ func Start(ctx context.Context, cfg Config, version string, log *zap.Logger) (_ 
 	}
 	upstreams := proxy.New(proxy.Config{})
 	a.onClose(upstreams.CloseIdle)
-	a.records = journal.New(journal.Config{KnownModel: a.knowsModel})
-	road, err := gateway.New(gateway.Config{MaxBodyBytes: cfg.MaxBodyBytes}, gateway.Deps{State: a.holder, Gate: a.gate, Router: a.router,
-		Upstreams: upstreams, Journal: a.records, Log: log, Registerer: registry, Tracer: tracerOf(tracers)})
+	a.openRecords()
+	if a.budgets, err = a.newBudgets(); err != nil {
+		return nil, err
+	}
+	a.road, err = gateway.New(gateway.Config{MaxBodyBytes: cfg.MaxBodyBytes}, gateway.Deps{State: a.holder, Gate: a.gate, Router: a.router,
+		Upstreams: upstreams, Journal: a.records, Budgets: a.budgets, Log: log, Registerer: registry, Tracer: tracerOf(tracers)})
 	if err != nil {
 		return nil, fmt.Errorf("make gateway: %w", err)
 	}
-	a.holder.After(road.Reconfigured)
-	a.reporter, err = report.New(report.Config{NodeID: a.node}, report.Deps{Client: usagev1.NewUsageServiceClient(conn), Journal: a.records, Log: log})
+	a.holder.After(a.road.Reconfigured)
+	a.reporter, err = report.NewGroup(report.Config{NodeID: a.node}, report.GroupDeps{Client: usagev1.NewUsageServiceClient(conn), Journal: a.records, Log: log})
 	if err != nil {
 		return nil, err
 	}
 	a.subscriber, err = subscribe.New(
 		subscribe.Config{NodeID: a.node, Version: version, Epoch: a.epoch, DataDir: a.dataDir.path, JoinToken: cfg.JoinToken},
-		subscribe.Deps{Client: configv1.NewConfigServiceClient(conn), Holder: a.holder, Status: a.status, Drain: a.drain.start, Log: log})
+		subscribe.Deps{Client: configv1.NewConfigServiceClient(conn), Holder: a.holder, Status: a.status, Drain: a.drain.start, Budgets: a.budgets.Heard, Log: log})
 	if err != nil {
 		return nil, err
 	}
@@ -127,8 +132,9 @@ func Start(ctx context.Context, cfg Config, version string, log *zap.Logger) (_ 
 	a.onClose(endStreams)
 	a.goOn("configuration stream", func() error { return a.subscriber.Run(streams) })
 	a.goOn("usage stream", func() error { return a.reporter.Run(streams) })
+	a.goOn("budgets", func() error { return a.budgets.Run(streams) })
 	a.goOn("admission stream", func() error { return a.gate.Run(streams) })
-	a.server = httpapi.Server(httpapi.New(httpapi.Config{CORSOrigins: cfg.CORSOrigins}, httpapi.Deps{Gateway: road}))
+	a.server = httpapi.Server(httpapi.New(httpapi.Config{CORSOrigins: cfg.CORSOrigins}, httpapi.Deps{Gateway: a.road}))
 	a.server.ErrorLog = zap.NewStdLog(log.Named("http"))
 	a.goOn("serve HTTP", func() error { return served(a.server.Serve(a.listen.served)) })
 	return a, nil
@@ -160,10 +166,11 @@ func (a *App) goOn(what string, run func() error) {
 // onClose 记下停的时候要做的；后记的先做。
 func (a *App) onClose(f func()) { a.closers = append(a.closers, f) }
 
-// close 断开一切，等后台的零件都结束。
+// close 断开一切，等后台的零件都结束；它们最后还要存盘，所以那之后才放开数据目录。
 func (a *App) close() {
 	for i := len(a.closers) - 1; i >= 0; i-- {
 		a.closers[i]()
 	}
 	a.background.Wait()
+	a.dataDir.close()
 }

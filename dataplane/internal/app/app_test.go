@@ -1,6 +1,9 @@
 package app
 
 import (
+	"bytes"
+	"encoding/binary"
+	"hash/crc32"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -87,8 +90,55 @@ func TestStart_UnwritableDataDirStillServesAndSaysSo(t *testing.T) {
 	if p.logs.FilterMessageSnippet(says).Len() == 0 {
 		t.Error("not in the log")
 	}
-	if _, metrics := p.ops("/metrics"); !strings.Contains(metrics, "vega_data_dir_writable 0\n") {
-		t.Error("not in the metrics")
+	_, metrics := p.ops("/metrics")
+	for _, line := range []string{"vega_data_dir_writable 0", "vega_usage_journal_durable 0", "vega_usage_unjournalled_total 1"} {
+		if !strings.Contains(metrics, line+"\n") {
+			t.Errorf("metrics lack %q", line)
+		}
+	}
+	cp.WaitStatus(t, p.NodeID(), func(s *configv1.NodeStatus) bool {
+		j := s.GetJournal()
+		return !j.GetDurable() && strings.Contains(j.GetTrouble(), says) && j.GetUnjournalled() == 1
+	})
+	cp.WaitTotals(t, "the request all the same", func(s journal.Totals) bool { return s.Requests == 1 })
+	if q := cp.Ledgers()[0].Requests()[0]; !q.GetUnjournalled() {
+		t.Errorf("%v", q)
+	}
+}
+
+// TestStart_AJournalItCannotReadIsLeftAloneAndSaidSo：盘上是不认得的版本：一个字节也不动，只在内存里记，照常服务。
+func TestStart_AJournalItCannotReadIsLeftAloneAndSaidSo(t *testing.T) {
+	cp, up := controltest.Start(t, controltest.Config{}), upstream(t, upstreamtest.Config{})
+	cfg := testConfig(cp.Addr(), t.TempDir())
+	first := launch(t, cfg)
+	cp.WaitAck(t, cp.Push(t, snapshot(up.URL())))
+	first.mustServe()
+	if err := first.end(); err != nil {
+		t.Fatal(err)
+	}
+	segments, err := filepath.Glob(filepath.Join(cfg.DataDir, usageDir, "*.seg"))
+	if err != nil || len(segments) == 0 {
+		t.Fatalf("%v %v", segments, err)
+	}
+	b, err := os.ReadFile(segments[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	b[7] = 99 // 格式的版本
+	binary.LittleEndian.PutUint32(b[24:], crc32.Checksum(b[:24], crc32.MakeTable(crc32.Castagnoli)))
+	if err := os.WriteFile(segments[0], b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := launch(t, cfg)
+	p.mustServe()
+	cp.WaitStatus(t, p.NodeID(), func(s *configv1.NodeStatus) bool {
+		return !s.GetJournal().GetDurable() && strings.Contains(s.GetJournal().GetTrouble(), "format version 99")
+	})
+	if p.logs.FilterMessageSnippet("kept in memory only").Len() == 0 {
+		t.Error("not in the log")
+	}
+	if after, err := os.ReadFile(segments[0]); err != nil || !bytes.Equal(after, b) {
+		t.Errorf("the file was changed: %v", err)
 	}
 }
 

@@ -39,6 +39,12 @@ type Config struct {
 	// DrainDelay 是停机时先报未就绪、再停止接新连接之间的间隔：给负载均衡察觉的时间。
 	DrainDelay Duration `env:"VEGA_DRAIN_DELAY" envDefault:"0s"`
 
+	// JournalMaxBytes 是用量记录在盘上至多占多少字节；满了就只记在内存里。
+	JournalMaxBytes int64 `env:"VEGA_JOURNAL_MAX_BYTES" envDefault:"1073741824"`
+	// JournalKeep 与 JournalKeepBytes 是已确认的用量记录再留多久、至多留多少字节：数据库回到过去时凭它补报。
+	JournalKeep      Duration `env:"VEGA_JOURNAL_KEEP" envDefault:"15m"`
+	JournalKeepBytes int64    `env:"VEGA_JOURNAL_KEEP_BYTES" envDefault:"67108864"`
+
 	LogLevel zapcore.Level `env:"VEGA_LOG_LEVEL" envDefault:"info"`
 	// PProf 打开运维监听上的 /debug/pprof。
 	PProf bool `env:"VEGA_PPROF"`
@@ -72,6 +78,9 @@ func FromEnv(environ []string) (Config, error) {
 
 // maxBody 是请求体上限的上限：体整个读进内存。
 const maxBody = 4 << 30
+
+// minJournal 放得下四段：在写的、预备的，与两段留着的。
+const minJournal = 64 << 20
 
 // check 依次查各项，报头一处毛病。
 func (c *Config) check() error {
@@ -139,6 +148,15 @@ func (c *Config) checkTLS() error {
 func (c *Config) checkLimits() error {
 	if c.MaxBodyBytes < 1 || c.MaxBodyBytes > maxBody {
 		return fmt.Errorf("VEGA_MAX_BODY_BYTES: must be between 1 and %d bytes", int64(maxBody))
+	}
+	if c.JournalMaxBytes < minJournal {
+		return fmt.Errorf("VEGA_JOURNAL_MAX_BYTES: must be at least %d bytes", int64(minJournal))
+	}
+	if time.Duration(c.JournalKeep) < time.Second {
+		return fmt.Errorf("VEGA_JOURNAL_KEEP: must be at least 1s")
+	}
+	if c.JournalKeepBytes < 1 {
+		return fmt.Errorf("VEGA_JOURNAL_KEEP_BYTES: must be at least 1 byte")
 	}
 	if c.LogLevel > zapcore.ErrorLevel {
 		return fmt.Errorf("VEGA_LOG_LEVEL: %q is not one of debug, info, warn, error", c.LogLevel)

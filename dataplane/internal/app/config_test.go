@@ -19,7 +19,7 @@ func TestFromEnv_Defaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	if c.DataDir != ".data/dataplane" || c.HTTPAddr != ":8080" || c.OpsAddr != ":8081" || len(c.ControlplaneAddr) != 1 || c.ControlplaneAddr[0] != "127.0.0.1:9090" ||
-		c.MaxBodyBytes != 32<<20 || time.Duration(c.DrainTimeout) != 600*time.Second || c.DrainDelay != 0 || c.LogLevel != zapcore.InfoLevel || c.PProf || !c.plaintext() {
+		c.MaxBodyBytes != 32<<20 || time.Duration(c.DrainTimeout) != 600*time.Second || c.DrainDelay != 0 || c.JournalMaxBytes != 1<<30 || time.Duration(c.JournalKeep) != 15*time.Minute || c.JournalKeepBytes != 64<<20 || c.LogLevel != zapcore.InfoLevel || c.PProf || !c.plaintext() {
 		t.Errorf("%+v", c)
 	}
 }
@@ -51,6 +51,7 @@ func TestFromEnv_WrongValueNamesItsVariableOnOneLine(t *testing.T) {
 		"VEGA_DRAIN_TIMEOUT=-1s", "VEGA_DRAIN_TIMEOUT=soon", "VEGA_DRAIN_DELAY=99999999999999999999",
 		"VEGA_CORS_ORIGINS=app.example.com", "VEGA_CORS_ORIGINS=//app.example.com", "VEGA_CORS_ORIGINS=https://app.example.com/",
 		"VEGA_GRPC_TLS_CERT=cert.pem", "VEGA_GRPC_TLS_KEY=key.pem", "VEGA_HTTP_TLS_KEY=key.pem", "VEGA_GRPC_INSECURE=maybe",
+		"VEGA_JOURNAL_MAX_BYTES=1048576", "VEGA_JOURNAL_MAX_BYTES=1GiB", "VEGA_JOURNAL_KEEP=0", "VEGA_JOURNAL_KEEP=-1s", "VEGA_JOURNAL_KEEP_BYTES=0",
 		"VEGA_LOG_LEVEL=loud", "VEGA_LOG_LEVEL=fatal", "VEGA_PPROF=2", "VEGA_NODE_ID_FILE=/absent/file",
 	} {
 		name, _, _ := strings.Cut(setting, "=")

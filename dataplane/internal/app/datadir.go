@@ -34,7 +34,7 @@ func openDataDir(path string, log *zap.Logger) (dataDir, error) {
 			return dataDir{path: path, lock: lock}, nil
 		}
 	}
-	const problem = "data directory cannot be written: no last known good configuration will be kept"
+	const problem = "data directory cannot be written: no last known good configuration will be kept, and usage is in memory only"
 	log.Error(problem, zap.String("path", path), zap.Error(err))
 	return dataDir{problem: problem}, nil
 }

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"go.uber.org/zap"
 	"google.golang.org/protobuf/proto"
@@ -27,6 +28,26 @@ func TestStart_OneDataPlanePerDataDir(t *testing.T) {
 	again := launch(t, testConfig("127.0.0.1:1", dir)) // 放开了
 	if again.NodeID() != first.NodeID() || again.epoch <= first.epoch {
 		t.Errorf("node %q epoch %d, then node %q epoch %d", first.NodeID(), first.epoch, again.NodeID(), again.epoch)
+	}
+}
+
+// TestClose_KeepsTheDataDirUntilNothingRuns：零件停下时还要存盘，那时目录不可以已经是别人的。
+func TestClose_KeepsTheDataDirUntilNothingRuns(t *testing.T) {
+	p := launch(t, testConfig("127.0.0.1:1", t.TempDir()))
+	stopping, dir := make(chan struct{}), p.dataDir.path
+	p.onClose(func() { close(stopping) })
+	var late error
+	p.goOn("the last to stop", func() error {
+		<-stopping
+		time.Sleep(200 * time.Millisecond) // 让别的都停完
+		_, late = openDataDir(dir, zap.NewNop())
+		return nil
+	})
+	if err := p.end(); err != nil {
+		t.Fatal(err)
+	}
+	if late == nil {
+		t.Error("the directory was free while a part was still running")
 	}
 }
 

@@ -46,7 +46,8 @@ func (a *App) shutdown() {
 	flush, cancel := context.WithTimeout(context.Background(), a.flushTimeout)
 	defer cancel()
 	if err := a.reporter.Flush(flush); err != nil {
-		a.log.Error("usage could not be handed over before the end", zap.Error(err))
+		a.log.Error("usage could not be handed over before the end: what is on disk goes with the next start on this data directory",
+			zap.Bool("on_disk", a.records.Health().Durable), zap.Error(err))
 	}
 	a.log.Info("stopped")
 }
@@ -58,16 +59,32 @@ func (a *App) finishRequests(timeout time.Duration) {
 	defer cancel()
 	err := a.server.Shutdown(grace)
 	if err == nil {
+		err = a.accounted(grace) // HTTP/2 上客户端走了的，连接先算完了，调用也许还在收
+	}
+	if err == nil {
 		return
 	}
 	a.log.Warn("requests were still running at the drain timeout and are cut", zap.Error(err), zap.Int64("running", a.records.Stats().InFlight))
+	a.road.StopDrains()  // 先于切断：不然客户端一走又要收下去
 	_ = a.server.Close() // 监听已经由 Shutdown 关了，只为切断连接
-	deadline := time.Now().Add(settleTimeout)
-	for a.records.Stats().InFlight > 0 {
-		if time.Now().After(deadline) {
-			a.log.Error("cut requests did not close their accounts in time: their usage is lost", zap.Int64("running", a.records.Stats().InFlight))
-			return
-		}
-		time.Sleep(5 * time.Millisecond)
+	settle, stop := context.WithTimeout(context.Background(), settleTimeout)
+	defer stop()
+	if a.accounted(settle) != nil {
+		a.log.Error("cut requests did not close their accounts in time: what is on disk counts them as cut off at the next start",
+			zap.Bool("on_disk", a.records.Health().Durable), zap.Int64("running", a.records.Stats().InFlight))
 	}
+}
+
+// accounted 等到在途的请求都关上了账；ctx 先结束则返回它的错误。
+func (a *App) accounted(ctx context.Context) error {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for a.records.Stats().InFlight > 0 {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
 }

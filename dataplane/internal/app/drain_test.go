@@ -1,6 +1,9 @@
 package app
 
 import (
+	"context"
+	"crypto/tls"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -78,7 +81,7 @@ func TestWait_UnreadyThenClosedThenFinishedThenFlushed(t *testing.T) {
 	}
 }
 
-// TestWait_UsageOfCutRequestsIsHandedOver 用断线后仍收完上游回答的 server：切断之后账还要过一会儿才关，必须等到。
+// TestWait_UsageOfCutRequestsIsHandedOver 用断线后仍收下去的 server：停机时不再收，切断之后账就关，必须等到。
 func TestWait_UsageOfCutRequestsIsHandedOver(t *testing.T) {
 	cp, up := controltest.Start(t, controltest.Config{}), upstream(t, upstreamtest.Config{})
 	cfg := testConfig(cp.Addr(), t.TempDir())
@@ -92,27 +95,96 @@ func TestWait_UsageOfCutRequestsIsHandedOver(t *testing.T) {
 	if a := <-got; a.err == nil {
 		t.Errorf("a cut stream looks whole: %+v", a)
 	}
-	time.AfterFunc(100*time.Millisecond, release)
 	if err := p.end(); err != nil {
 		t.Fatal(err)
+	}
+	release() // 上游到进程退出也没有答完
+	if p.logs.FilterMessageSnippet("did not close their accounts").Len() != 0 {
+		t.Error("a call went on being read after the drain timeout")
 	}
 	if l := cp.Ledgers(); len(l) != 1 || l[0].Totals.Requests != 1 || l[0].Totals.Attempts != 1 {
 		t.Errorf("%+v", l)
 	}
 }
 
+// TestWait_WaitsForCallsWhoseClientLeftOnHTTP2：那里客户端一走，连接就算完了，而调用还在收。
+func TestWait_WaitsForCallsWhoseClientLeftOnHTTP2(t *testing.T) {
+	cp, up := controltest.Start(t, controltest.Config{}), upstream(t, upstreamtest.Config{})
+	cfg := testConfig(cp.Addr(), t.TempDir())
+	cfg.HTTPTLSCert, cfg.HTTPTLSKey, _ = certificate(t)
+	p := launch(t, cfg)
+	snap := snapshot(up.URL())
+	snap.Servers[0].OnDisconnect = configv1.OnDisconnect_ON_DISCONNECT_DRAIN
+	cp.WaitAck(t, cp.Push(t, snap))
+	gate := make(chan struct{})
+	up.SetScript(func(r *upstreamtest.Request) upstreamtest.Behavior {
+		b := r.Default
+		b.HoldLast = gate
+		return b
+	})
+	ctx, leave := context.WithCancel(t.Context())
+	defer leave()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+p.HTTPAddr()+"/v1/chat/completions",
+		strings.NewReader(`{"model":"gpt-4o","stream":true,"messages":[{"role":"user","content":"hi"}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Authorization", "Bearer "+secret)
+	transport := &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
+	defer transport.CloseIdleConnections()
+	resp, err := transport.RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.ProtoMajor != 2 {
+		t.Fatalf("the server speaks %s", resp.Proto)
+	}
+	leave()
+	transport.CloseIdleConnections()
+	p.stop()
+	eventually(t, "the listener to close", func() bool {
+		conn, err := net.Dial("tcp", p.HTTPAddr())
+		if err == nil {
+			conn.Close()
+		}
+		return err != nil
+	})
+	select {
+	case err := <-p.ended:
+		p.ended <- err
+		t.Errorf("ended while a call was being read: %v", err)
+	case <-time.After(3 * time.Second): // net/http 在空着的 HTTP/2 连接上也要等一秒才断
+	}
+	close(gate)
+	if err := p.end(); err != nil {
+		t.Fatal(err)
+	}
+	if l := cp.Ledgers(); len(l) != 1 || l[0].Totals.Requests != 1 {
+		t.Errorf("%+v", l)
+	}
+	if p.logs.FilterMessageSnippet("are cut").Len() != 0 {
+		t.Error("the call was cut though it ended in time")
+	}
+}
+
 func TestWait_EndsThoughTheControlPlaneIsAway(t *testing.T) {
 	cp, up := controltest.Start(t, controltest.Config{}), upstream(t, upstreamtest.Config{})
-	p := launch(t, testConfig(cp.Addr(), t.TempDir()))
+	cfg := testConfig(cp.Addr(), t.TempDir())
+	p := launch(t, cfg)
 	cp.WaitAck(t, cp.Push(t, snapshot(up.URL())))
 	cp.Stop()
 	p.mustServe()
 	if err := p.end(); err != nil {
 		t.Error(err)
 	}
-	if p.logs.FilterMessage("usage could not be handed over before the end").Len() != 1 {
-		t.Error("lost usage is not logged")
+	if p.logs.FilterMessageSnippet("usage could not be handed over before the end").Len() != 1 {
+		t.Error("usage left behind is not logged")
 	}
+	cp.Restart(t)
+	launch(t, cfg) // 留在盘上的由下一次运行交
+	cp.WaitTotals(t, "what was left", func(s journal.Totals) bool { return s.Requests == 1 && s.Lost == 0 })
 }
 
 func TestWait_DrainsWhenTheControlPlaneAsks(t *testing.T) {

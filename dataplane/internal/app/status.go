@@ -34,9 +34,11 @@ func (a *App) status() *configv1.NodeStatus {
 	if lastError == "" {
 		lastError = a.dataDir.problem
 	}
+	journal := a.records.Health()
 	return &configv1.NodeStatus{
 		InFlight: load.InFlight, Waiting: load.Waiting, Draining: a.drain.started(), LastError: lastError,
 		Ejections: a.router.Ejections(), Unreported: a.records.Stats().Unreported,
+		Journal: &configv1.JournalStatus{Durable: journal.Durable, Trouble: journal.Trouble, Bytes: journal.Bytes, Unjournalled: journal.Unjournalled},
 	}
 }
 

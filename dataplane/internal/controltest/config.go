@@ -29,7 +29,7 @@ type configSide struct {
 type watcher struct {
 	node   string
 	outbox chan *configv1.WatchResponse
-	drains chan *configv1.WatchResponse
+	extras chan *configv1.WatchResponse
 	gone   chan struct{}
 	once   sync.Once
 }
@@ -86,11 +86,20 @@ func (s *Server) PushUpdate(u *configv1.SnapshotUpdate) {
 
 // Drain 要全部连着的节点排空。
 func (s *Server) Drain(reason string) {
+	s.tell(&configv1.WatchResponse{Message: &configv1.WatchResponse_Drain{Drain: &configv1.Drain{Reason: reason}}})
+}
+
+// Budgets 告诉全部连着的节点预算花到了哪里。
+func (s *Server) Budgets(b *configv1.Budgets) {
+	s.tell(&configv1.WatchResponse{Message: &configv1.WatchResponse_Budgets{Budgets: b}})
+}
+
+func (s *Server) tell(m *configv1.WatchResponse) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for w := range s.config.streams {
 		select {
-		case w.drains <- &configv1.WatchResponse{Message: &configv1.WatchResponse_Drain{Drain: &configv1.Drain{Reason: reason}}}:
+		case w.extras <- m:
 		default:
 		}
 	}
@@ -190,7 +199,7 @@ func (s configService) Watch(stream configv1.ConfigService_WatchServer) error {
 		case err := <-broken:
 			return err
 		case out = <-w.outbox:
-		case out = <-w.drains:
+		case out = <-w.extras:
 		}
 		if err := stream.Send(out); err != nil {
 			return err
@@ -201,7 +210,7 @@ func (s configService) Watch(stream configv1.ConfigService_WatchServer) error {
 func (s *Server) join(hello *configv1.Hello) *watcher {
 	w := &watcher{
 		node: hello.GetNodeId(), gone: make(chan struct{}),
-		outbox: make(chan *configv1.WatchResponse, 1), drains: make(chan *configv1.WatchResponse, 1),
+		outbox: make(chan *configv1.WatchResponse, 1), extras: make(chan *configv1.WatchResponse, 1),
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

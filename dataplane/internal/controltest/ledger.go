@@ -26,6 +26,7 @@ type Ledger struct {
 	Mismatches int
 	Faults     []string
 
+	behind  journal.Totals // 对方的累计比账上多的：里面有什么不知道的洞
 	history []past
 }
 
@@ -33,6 +34,7 @@ type Ledger struct {
 type past struct {
 	cursor  uint64
 	totals  journal.Totals
+	behind  journal.Totals
 	records int
 }
 
@@ -67,7 +69,7 @@ func (l *Ledger) receive(b *usagev1.Batch) (highWater, resend uint64) {
 		l.Resends++
 		return 0, l.Cursor + 1
 	}
-	records, totals, duplicates := l.Records, l.Totals, 0
+	records, totals, duplicates, unknown := l.Records, l.Totals, 0, false
 	for _, r := range b.GetRecords() {
 		switch {
 		case journal.LastSeq(r) <= l.Cursor:
@@ -77,17 +79,20 @@ func (l *Ledger) receive(b *usagev1.Batch) (highWater, resend uint64) {
 			return 0, l.Cursor + 1
 		default:
 			records, totals = append(records, r), totals.Plus(journal.TotalsOf(r))
+			unknown = unknown || r.GetGap() != nil && r.GetGap().GetTotals() == nil
 		}
 	}
 	l.Duplicates += duplicates
 	if b.GetLastSeq() <= l.Cursor {
 		return l.Cursor, 0
 	}
-	l.history = append(l.history, past{l.Cursor, l.Totals, len(l.Records)})
+	l.history = append(l.history, past{l.Cursor, l.Totals, l.behind, len(l.Records)})
 	l.Records, l.Totals, l.Cursor = records, totals, b.GetLastSeq()
-	if journal.FromProto(b.GetCumulative()) != totals {
+	behind := journal.FromProto(b.GetCumulative()).Minus(totals)
+	if behind != l.behind && !unknown {
 		l.Mismatches++
 	}
+	l.behind = behind
 	return l.Cursor, 0
 }
 
@@ -111,6 +116,6 @@ func (l *Ledger) regress(cursor uint64) {
 	for l.Cursor > cursor && len(l.history) > 0 {
 		p := l.history[len(l.history)-1]
 		l.history = l.history[:len(l.history)-1]
-		l.Cursor, l.Totals, l.Records = p.cursor, p.totals, l.Records[:p.records:p.records]
+		l.Cursor, l.Totals, l.behind, l.Records = p.cursor, p.totals, p.behind, l.Records[:p.records:p.records]
 	}
 }

@@ -4,22 +4,12 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/vega-gateway/vega/dataplane/internal/journal"
 	"github.com/vega-gateway/vega/dataplane/internal/meter"
 	"github.com/vega-gateway/vega/dataplane/internal/route"
 	"github.com/vega-gateway/vega/dataplane/internal/state"
 	usagev1 "github.com/vega-gateway/vega/proto/gen/go/vega/usage/v1"
 	"github.com/vega-gateway/vega/proto/schedule"
 )
-
-// record 是交给 journal 的一条，连同它的第一次尝试一起分配；交出之后不再碰。
-type record struct {
-	req    usagev1.Request
-	first  usagev1.Attempt
-	usage  usagev1.Usage
-	counts [4]int64
-	list   [1]*usagev1.Attempt
-}
 
 // call 是进行中的一次调用的账。
 type call struct {
@@ -29,6 +19,7 @@ type call struct {
 	usage    meter.Usage
 	reported bool
 	complete bool // 应答完整：用量是最后的数
+	passed   passed
 }
 
 func (c *call) begin(now time.Time, number int) { *c = call{start: now, number: number} }
@@ -43,15 +34,10 @@ func (x *exchange) attempts() int {
 
 // openAttempt 记下一次到了线上的调用。
 func (x *exchange) openAttempt(t *state.Target) {
-	var a *usagev1.Attempt
 	if x.rec == nil {
-		x.rec = &record{}
-		x.rec.req.Attempts = x.rec.list[:0]
-		a = &x.rec.first
-		x.ticket = x.gw.journal.Open(journal.Opening{})
-	} else {
-		a = &usagev1.Attempt{}
+		x.rec = x.gw.records.get()
 	}
+	a := x.rec.add()
 	a.Number, a.Server, a.UpstreamModel = int32(x.call.number), t.Server.Name, t.UpstreamModel
 	if x.model != nil {
 		a.ServedModel = x.model.Name
@@ -59,7 +45,6 @@ func (x *exchange) openAttempt(t *state.Target) {
 	if x.live != nil {
 		a.Status = int32(x.live.Status)
 	}
-	x.rec.req.Attempts = append(x.rec.req.Attempts, a)
 	x.call.attempt = a
 }
 
@@ -96,54 +81,50 @@ func (x *exchange) closeAttempt(o usagev1.Outcome, result route.Result, reason s
 	x.gw.metrics.attempt(a.Server, a.Status)
 }
 
+// fillUsage 定下这次调用的用量与它的来源。上游答的是错误而没有报用量的，什么也没有生成：没有用量，也没有来源。
 func (x *exchange) fillUsage(a *usagev1.Attempt) {
 	c := &x.call
 	switch {
 	case c.reported && c.complete:
 		a.Source = usagev1.Source_SOURCE_REPORTED
+		x.learn(a)
 	case c.reported:
 		a.Source = usagev1.Source_SOURCE_PARTIAL
-	default:
-		if a.Status == 0 || a.Status < http.StatusMultipleChoices {
-			a.Source = usagev1.Source_SOURCE_UNKNOWN
-		}
+		x.topUp(a)
+	case a.Status >= http.StatusMultipleChoices:
 		return
+	case !x.countable() || !c.complete && !c.passed.any():
+		a.Source = usagev1.Source_SOURCE_UNKNOWN
+		return
+	case c.complete:
+		a.Source = usagev1.Source_SOURCE_COUNTED
+		x.countTokens(a)
+	default:
+		a.Source = usagev1.Source_SOURCE_PARTIAL
+		x.countTokens(a)
 	}
-	x.writeCounts(a)
-	if x.model != nil {
-		a.CostNano = cost(x.model.Prices, c.usage)
+	x.rec.write(a, c.usage)
+	a.CostNano = x.price(c.usage)
+}
+
+// price 按应答的模型的价格算钱；没有点名模型的不计。
+func (x *exchange) price(u meter.Usage) int64 {
+	if x.model == nil {
+		return 0
 	}
+	return cost(x.model.Prices, u)
 }
 
 // settlePermit 以真实的用量结算许可，并学下这次回答有多长。
-// 没有报告用量的 200 按预计的算；上游答的是错误则什么也没有生成。
+// 用量无从知道的 200 按预计的算；上游答的是错误则什么也没有生成。
 func (x *exchange) settlePermit(a *usagev1.Attempt) {
 	u := x.call.usage
 	used := schedule.Cost{Prompt: u.Prompt.Value, Output: u.Completion.Value}
 	x.permit.Settle(used, a.Source != usagev1.Source_SOURCE_UNKNOWN)
-	if a.Source == usagev1.Source_SOURCE_REPORTED && u.Completion.Set && x.served != nil && generates(x.ep.Kind) {
+	complete := a.Source == usagev1.Source_SOURCE_REPORTED || a.Source == usagev1.Source_SOURCE_COUNTED
+	if complete && u.Completion.Set && x.served != nil && generates(x.ep.Kind) {
 		x.gw.outputs.observe(x.key.App.Name, x.served.Name, u.Completion.Value/x.choices())
 	}
-}
-
-func (x *exchange) writeCounts(a *usagev1.Attempt) {
-	u, n := &x.rec.usage, &x.rec.counts
-	if a != &x.rec.first {
-		u, n = &usagev1.Usage{}, new([4]int64)
-	}
-	for i, c := range [...]struct {
-		from meter.Count
-		to   **int64
-	}{
-		{x.call.usage.Prompt, &u.PromptTokens}, {x.call.usage.Completion, &u.CompletionTokens},
-		{x.call.usage.Cached, &u.CachedTokens}, {x.call.usage.Reasoning, &u.ReasoningTokens},
-	} {
-		if c.from.Set {
-			n[i] = c.from.Value
-			*c.to = &n[i]
-		}
-	}
-	a.Usage = u
 }
 
 // settleAccount 关这个请求的账，恰好一次；必须在应答的最后一次写之前，客户端看完时账已经在。
@@ -156,6 +137,7 @@ func (x *exchange) settleAccount(status int, o usagev1.Outcome) {
 		x.status = status
 	}
 	if x.rec == nil {
+		x.withdraw() // 崩溃在得知有没有送到之前
 		return
 	}
 	r := &x.rec.req
@@ -170,13 +152,17 @@ func (x *exchange) settleAccount(status int, o usagev1.Outcome) {
 	r.QueueUs, r.FirstByteUs = x.queued.Microseconds(), x.firstByte.Microseconds()
 	r.Revision, r.ClientRequestId = x.st.Revision, x.clientRequestID()
 	x.noteUsage()
-	x.ticket.Close(r)
+	x.book.open = false
+	spent := spentBy(r)
+	x.book.ticket.Close(r)
+	x.hold.Settle(spent) // 记录里有了才算花掉，见 budget
 }
 
 // account 在路的尽头收尾：账还开着的在此关上，没到过上游的记一次拒绝。
 func (x *exchange) account() {
 	if !x.closed {
 		if x.call.attempt != nil {
+			x.call.passed.text = nil // 流的计量也许已经归还
 			x.closeAttempt(usagev1.Outcome_OUTCOME_GATEWAY_ERROR, route.Neutral, "")
 			x.permit.Abort()
 		}

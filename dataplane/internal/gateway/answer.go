@@ -22,11 +22,12 @@ func (x *exchange) answer() error {
 	case x.kept.buf != nil:
 		return x.answerKept()
 	}
-	x.dropBody() // 从这里起不会再有下一次，流开着的时候不占着它
 	header, status := x.live.Header, x.live.Status
 	x.head = header
+	streaming := status == http.StatusOK && eventStream(header)
+	x.keepInput(streaming)
 	switch {
-	case status == http.StatusOK && eventStream(header):
+	case streaming:
 		return x.stream()
 	case x.early:
 		return x.notAStream()
@@ -107,4 +108,5 @@ func (x *exchange) completed(status int, o usagev1.Outcome) {
 	}
 	x.closeAttempt(o, result, "")
 	x.settleAccount(status, o)
+	x.dropBody() // 数过了；客户端收得再慢也不占着它
 }

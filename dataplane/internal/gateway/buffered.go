@@ -22,6 +22,7 @@ func (x *exchange) buffered() error {
 			x.permit.Abort()
 			return x.unusable(err, "the upstream's answer is too large")
 		}
+		x.measuredBody(buf.b, false)
 		return x.broken(failureOf(err))
 	}
 	encoding := x.live.Header.Get("Content-Encoding")
@@ -35,10 +36,10 @@ func (x *exchange) buffered() error {
 	}
 	if len(plain) == 0 || !meter.Encoded(encoding) || meter.Decodable(encoding) {
 		if !meter.CheckObject(plain) {
+			x.measuredBody(plain, false)
 			return x.unusable(errNotAnObject, "the upstream's answer is empty or not one JSON object")
 		}
-		usage, found := meter.JSON(x.ep.Kind, plain)
-		x.measured(usage, found, true)
+		x.measuredBody(plain, true)
 	}
 	x.completed(http.StatusOK, usagev1.Outcome_OUTCOME_OK)
 	if decoded && !meter.Accepts(x.r.Header.Get("Accept-Encoding"), encoding) {

@@ -10,11 +10,13 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/vega-gateway/vega/dataplane/internal/admit"
+	"github.com/vega-gateway/vega/dataplane/internal/budget"
 	"github.com/vega-gateway/vega/dataplane/internal/journal"
 	"github.com/vega-gateway/vega/dataplane/internal/meter"
 	"github.com/vega-gateway/vega/dataplane/internal/proxy"
 	"github.com/vega-gateway/vega/dataplane/internal/route"
 	"github.com/vega-gateway/vega/dataplane/internal/state"
+	"github.com/vega-gateway/vega/dataplane/internal/tokens"
 )
 
 // Config 的零值可用。
@@ -61,6 +63,7 @@ type Deps struct {
 	Router     *route.Router
 	Upstreams  *proxy.Pool
 	Journal    Journal
+	Budgets    *budget.Guard         // nil 即没有预算
 	Log        *zap.Logger           // nil 即不记
 	Registerer prometheus.Registerer // nil 即不登记指标
 	Tracer     trace.Tracer          // nil 即不追踪，没有代价
@@ -75,16 +78,22 @@ type Gateway struct {
 	router    *route.Router
 	upstreams *proxy.Pool
 	journal   Journal
+	budgets   *budget.Guard
 	log       *zap.Logger
 	metrics   *metrics
 	tracer    trace.Tracer
 	now       func() time.Time
 
 	exchanges exchangePool
+	records   recordPool
 	bodies    bufferPool
 	chunks    chunkPool
 	streams   meter.Pool
-	refusers  usageRefusers
+	refusers  targetSet  // 不认识 stream_options 的
+	silent    targetSet  // 要了用量也不给的
+	inputs    bufferPool // 只放 smallInput 以内的
+	drains    drains
+	tokens    *tokens.Counter
 	outputs   *outputs
 	lines     sync.Pool // *[]zap.Field：写日志那一刻才要，不跟着开着的流
 }
@@ -94,6 +103,7 @@ func (g *Gateway) Reconfigured(s *state.State) {
 	g.upstreams.Retain(s.Servers())
 	g.router.Retain(s.Servers())
 	g.outputs.retain(s)
+	g.budgets.Reconfigured(s)
 	g.gate.Reconfigure(s)
 }
 
@@ -114,7 +124,7 @@ func New(cfg Config, deps Deps) (*Gateway, error) {
 	}
 	return &Gateway{
 		cfg: cfg.withDefaults(), state: deps.State, gate: deps.Gate, router: deps.Router, upstreams: deps.Upstreams,
-		journal: deps.Journal, log: deps.Log, metrics: m, tracer: deps.Tracer, now: deps.Now,
-		outputs: newOutputs(),
+		journal: deps.Journal, budgets: deps.Budgets, log: deps.Log, metrics: m, tracer: deps.Tracer, now: deps.Now,
+		outputs: newOutputs(), tokens: tokens.New(),
 	}, nil
 }

@@ -71,6 +71,9 @@ func WriteError(w http.ResponseWriter, e *vegaerr.Error, id string) {
 		h.Set("Retry-After", strconv.FormatInt(int64((wait+time.Second-1)/time.Second), 10))
 		h.Set("Retry-After-Ms", strconv.FormatInt(wait.Milliseconds(), 10))
 	}
+	if e.ReasonOrCode() == "insufficient_quota" { // 到下一期之前再来也没有用，而 SDK 见 429 就重试
+		h.Set("X-Should-Retry", "false")
+	}
 	body := errorBody(e, id)
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)

@@ -9,8 +9,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/vega-gateway/vega/dataplane/internal/admit"
+	"github.com/vega-gateway/vega/dataplane/internal/budget"
 	"github.com/vega-gateway/vega/dataplane/internal/dialect"
-	"github.com/vega-gateway/vega/dataplane/internal/journal"
 	"github.com/vega-gateway/vega/dataplane/internal/proxy"
 	"github.com/vega-gateway/vega/dataplane/internal/route"
 	"github.com/vega-gateway/vega/dataplane/internal/state"
@@ -39,6 +39,11 @@ type exchange struct {
 	says    queueing // 客户端对排队说的话
 	prompt  int64    // 预计的输入 token
 
+	// 备着数用量的，见 count.go。
+	input       *buffer // 流开着时留着的请求体；nil 即没有留
+	inputTokens int64   // 已经数出的输入，0 即没有
+	texts       *buffer // 从 JSON 应答里取出的文字
+
 	// 去哪：要的模型、现在这个模型、它的目标、还没用的回退。
 	asked      string // 客户端要的公开名
 	model      *state.Model
@@ -64,6 +69,7 @@ type exchange struct {
 
 	// 这一次调用。
 	permit  admit.Permit
+	hold    budget.Hold // 这个请求的各次调用在预算里预留的
 	server  *state.Server
 	served  *state.Model // 最近一次调用时的 model；其后换到的回退可能一次也没有去成
 	pass    route.Pass
@@ -72,13 +78,17 @@ type exchange struct {
 	kept    kept        // 读完的错误应答
 	call    call        // 记账用
 	head    http.Header // 要交给客户端的上游应答头，写头时才过滤；nil 即应答是我们自己的
+	flow    int64       // 流到此为止的输出
 	flowed  int64       // 上一次报告许可时的输出
+	drain   *drain      // 客户端走了也收下去的调用才有
+	told    progress    // 上一次告诉 journal 的进度
+	clock   time.Time   // 最近一次看钟
 	result  route.Result
 	reason  string
 
 	// 结局。
 	rec       *record
-	ticket    journal.Ticket // 有 rec 才有
+	book      book
 	queued    time.Duration
 	position  int64 // 第一次入队时排第几，0 即没有等过
 	comment   [64]byte
@@ -146,8 +156,13 @@ func (x *exchange) end() {
 func (x *exchange) recycle() {
 	g := x.gw
 	x.leave()
+	x.hold.Release()
 	g.metrics.inFlight.Dec()
 	x.dropBody()
+	x.dropCounts()
+	if x.rec != nil {
+		g.records.put(x.rec)
+	}
 	x.kept.drop()
 	clear(x.targets)
 	clear(x.tried)
@@ -163,6 +178,10 @@ func (x *exchange) leave() {
 		_ = x.live.Close()
 		x.live = nil
 	}
+	if x.drain != nil {
+		x.drain.over()
+		x.drain = nil
+	}
 	x.gw.router.Settle(&x.pass, x.result, x.reason)
 	x.pass, x.result, x.reason = route.Pass{}, route.Neutral, ""
 	x.permit.Release()
@@ -173,6 +192,17 @@ func (x *exchange) dropBody() {
 	if x.body != nil {
 		x.body.Release()
 		x.body = nil
+	}
+}
+
+func (x *exchange) dropCounts() {
+	if x.input != nil {
+		x.input.Release()
+		x.input = nil
+	}
+	if x.texts != nil {
+		x.texts.Release()
+		x.texts = nil
 	}
 }
 

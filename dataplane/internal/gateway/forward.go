@@ -18,7 +18,7 @@ func (x *exchange) forward() {
 	t := x.permit.Target
 	x.server, x.served = t.Server, x.model
 	x.tries++
-	x.flowed = 0
+	x.flow, x.flowed, x.told, x.inputTokens = 0, 0, progress{}, 0
 	x.tried = append(x.tried, t)
 	x.injected = x.wantsUsage(t)
 	body := x.bodyFor(t)
@@ -35,19 +35,27 @@ func (x *exchange) forward() {
 	if body != nil {
 		c.Body = body
 	}
+	if !broken(bugOpenLate) {
+		x.bookCall(t)
+	}
 	x.live, x.failure = x.gw.upstreams.Do(x.upstreamContext(t.Server), &c)
+	if broken(bugOpenLate) {
+		x.bookCall(t)
+	}
 	if body != nil {
 		body.Release()
 	}
 	if x.live != nil || x.failure.Sent {
 		x.openAttempt(t)
+	} else {
+		x.withdraw()
 	}
 }
 
-// upstreamContext 随客户端结束而结束；drain 的 server 则收完为止，只受自己的期限约束。
+// upstreamContext 随客户端结束而结束；drain 的 server 则收到结束或它的限制为止。
 func (x *exchange) upstreamContext(s *state.Server) context.Context {
 	if s.Drain {
-		return context.WithoutCancel(x.r.Context())
+		return x.detach(s)
 	}
 	return x.r.Context()
 }
@@ -80,30 +88,44 @@ func (x *exchange) wantsUsage(t *state.Target) bool {
 	return !x.gw.refusers.has(t)
 }
 
-// usageRefusers 记着哪些目标不认识 stream_options；零值可用。数目受配置所限，进程重启即忘。
-type usageRefusers struct {
+// targetSet 记着一些目标的毛病；零值可用。数目受配置所限，进程重启即忘。
+type targetSet struct {
 	mu   sync.RWMutex
-	seen map[refuser]bool
+	seen map[targetKey]bool
 }
 
-type refuser struct {
+type targetKey struct {
 	identity [sha256.Size]byte
 	model    string
 }
 
-func (u *usageRefusers) has(t *state.Target) bool {
+func keyOf(t *state.Target) targetKey { return targetKey{t.Server.Identity, t.UpstreamModel} }
+
+func (u *targetSet) has(t *state.Target) bool {
 	u.mu.RLock()
 	defer u.mu.RUnlock()
-	return len(u.seen) > 0 && u.seen[refuser{t.Server.Identity, t.UpstreamModel}]
+	return len(u.seen) > 0 && u.seen[keyOf(t)]
 }
 
-func (u *usageRefusers) add(t *state.Target) {
+func (u *targetSet) add(t *state.Target) {
+	if u.has(t) {
+		return
+	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.seen == nil {
-		u.seen = map[refuser]bool{}
+		u.seen = map[targetKey]bool{}
 	}
-	u.seen[refuser{t.Server.Identity, t.UpstreamModel}] = true
+	u.seen[keyOf(t)] = true
+}
+
+func (u *targetSet) remove(t *state.Target) {
+	if !u.has(t) {
+		return
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	delete(u.seen, keyOf(t))
 }
 
 // sleep 等 d；客户端先走了返回 false。

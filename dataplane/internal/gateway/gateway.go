@@ -33,6 +33,9 @@ func (x *exchange) road() error {
 	if err := x.resolve(); err != nil {
 		return err
 	}
+	if err := x.gw.budgets.Check(x.key.App); err != nil {
+		return err
+	}
 	return x.goUpstream()
 }
 
@@ -42,6 +45,9 @@ func (x *exchange) goUpstream() error {
 		return err
 	}
 	for {
+		if err := x.holdBudget(); err != nil {
+			return err
+		}
 		x.forward()
 		if !x.judge() || !x.next() {
 			return x.answer()

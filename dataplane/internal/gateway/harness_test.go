@@ -20,10 +20,13 @@ import (
 	"go.uber.org/goleak"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/vega-gateway/vega/dataplane/internal/admit"
+	"github.com/vega-gateway/vega/dataplane/internal/budget"
 	"github.com/vega-gateway/vega/dataplane/internal/gateway"
 	"github.com/vega-gateway/vega/dataplane/internal/httpapi"
+	"github.com/vega-gateway/vega/dataplane/internal/journal"
 	"github.com/vega-gateway/vega/dataplane/internal/proxy"
 	"github.com/vega-gateway/vega/dataplane/internal/route"
 	"github.com/vega-gateway/vega/dataplane/internal/state"
@@ -97,36 +100,59 @@ func (s *snap) compile(t testing.TB) *state.State {
 	return st
 }
 
-// ledger 是内存里的 journal。
-type ledger struct {
-	mu       sync.Mutex
-	opened   int
-	requests []*usagev1.Request
-	refused  map[string]int
-}
+// ledger 是内存里的 journal，读法如控制面：一批批取。
+type ledger struct{ *journal.Journal }
 
-func (l *ledger) Open() { l.mu.Lock(); l.opened++; l.mu.Unlock() }
+func newLedger() ledger { return ledger{journal.New(journal.Config{})} }
 
-func (l *ledger) Close(r *usagev1.Request) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.requests = append(l.requests, r)
-}
-
-func (l *ledger) Refuse(_, _, code string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.refused == nil {
-		l.refused = map[string]int{}
+// records 给出迄今的记录，合计中的拒绝也算。
+func (l ledger) records() (all []*usagev1.Record) {
+	l.Flush()
+	for from := uint64(1); ; {
+		b := l.Batch(from, 1000)
+		if b == nil {
+			return all
+		}
+		all = append(all, decoded(b).GetRecords()...)
+		from = b.GetLastSeq() + 1
 	}
-	l.refused[code]++
 }
 
-func (l *ledger) all() []*usagev1.Request {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return slices.Clone(l.requests)
+// decoded 如控制面收到的那样：盘上的那一份，记录以线上编码放在批里。
+func decoded(b *usagev1.Batch) *usagev1.Batch {
+	wire, err := proto.Marshal(b)
+	if err != nil {
+		panic(err)
+	}
+	out := &usagev1.Batch{}
+	if err := proto.Unmarshal(wire, out); err != nil {
+		panic(err)
+	}
+	return out
 }
+
+func (l ledger) all() (requests []*usagev1.Request) {
+	for _, r := range l.records() {
+		if q := r.GetRequest(); q != nil {
+			requests = append(requests, q)
+		}
+	}
+	return requests
+}
+
+// refused 是各个 code 的拒绝数。
+func (l ledger) refused() map[string]int64 {
+	m := map[string]int64{}
+	for _, r := range l.records() {
+		if f := r.GetRefusals(); f != nil {
+			m[f.GetCode()] += f.GetCount()
+		}
+	}
+	return m
+}
+
+// open 是 Open 了还没有结束的请求数。
+func (l ledger) open() int64 { return l.Stats().InFlight }
 
 // node 是一个真的监听着的网关。
 type node struct {
@@ -137,7 +163,8 @@ type node struct {
 	gate    *admit.Gate
 	router  *route.Router
 	pool    *proxy.Pool
-	journal *ledger
+	journal ledger
+	budgets *budget.Guard
 	logs    *logSink
 	metrics *prometheus.Registry
 	client  *http.Client
@@ -179,16 +206,23 @@ func startTraced(t testing.TB, st *state.State, tracer trace.Tracer, edit ...fun
 
 func startWith(t testing.TB, st *state.State, tracer trace.Tracer, admission admit.Config, deps admit.Deps, edit ...func(*gateway.Config)) *node {
 	t.Helper()
+	return startOn(t, newLedger(), st, tracer, admission, deps, edit...)
+}
+
+// startOn 起一个记账在 books 上的网关。
+func startOn(t testing.TB, books ledger, st *state.State, tracer trace.Tracer, admission admit.Config, deps admit.Deps, edit ...func(*gateway.Config)) *node {
+	t.Helper()
 	n := &node{t: t, holder: state.New(), router: route.New(route.Config{}, route.Deps{}),
-		pool: proxy.New(proxy.Config{}), journal: &ledger{}, logs: &logSink{}, metrics: prometheus.NewRegistry()}
+		pool: proxy.New(proxy.Config{}), journal: books, logs: &logSink{}, metrics: prometheus.NewRegistry()}
 	deps.Registerer = n.metrics
 	n.gate = newGate(t, admission, deps)
+	n.budgets = newBudgets(t, n.journal)
 	cfg := gateway.Config{RetryDelay: 20 * time.Millisecond}
 	for _, e := range edit {
 		e(&cfg)
 	}
 	g, err := gateway.New(cfg, gateway.Deps{
-		State: n.holder, Gate: n.gate, Router: n.router, Upstreams: n.pool, Journal: n.journal,
+		State: n.holder, Gate: n.gate, Router: n.router, Upstreams: n.pool, Journal: n.journal, Budgets: n.budgets,
 		Log:        zap.New(zapcore.NewCore(zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig()), n.logs, zap.InfoLevel)),
 		Registerer: n.metrics, Tracer: tracer,
 	})

@@ -73,8 +73,8 @@ func TestServe_AttemptsEqualTheUpstreamsLedgerUnderRandomAborts(t *testing.T) {
 	if got := attemptsOf(records); int64(got) != ledger {
 		t.Fatalf("%d attempts, ledger %d", got, ledger)
 	}
-	if n.journal.opened != len(records) {
-		t.Fatalf("%d opened, %d closed", n.journal.opened, len(records))
+	if open := n.journal.open(); open != 0 {
+		t.Fatalf("%d requests are still on the books as open", open)
 	}
 	t.Logf("%d requests, %d records, %d attempts, ledger %d", workers*each, len(records), attemptsOf(records), ledger)
 }

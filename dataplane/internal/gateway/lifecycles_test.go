@@ -18,9 +18,9 @@ import (
 
 	"github.com/vega-gateway/vega/dataplane/internal/dialect"
 	"github.com/vega-gateway/vega/dataplane/internal/gateway"
+	"github.com/vega-gateway/vega/dataplane/internal/journal"
 	"github.com/vega-gateway/vega/dataplane/internal/state"
 	configv1 "github.com/vega-gateway/vega/proto/gen/go/vega/config/v1"
-	usagev1 "github.com/vega-gateway/vega/proto/gen/go/vega/usage/v1"
 )
 
 var errHurt = errors.New("hurt")
@@ -63,19 +63,21 @@ func (w *wounded) FlushError() error                { return nil }
 func (w *wounded) SetWriteDeadline(time.Time) error { return nil }
 func (w *wounded) SetReadDeadline(time.Time) error  { return nil }
 
-// brittle 是偶尔一关账就崩溃的 journal，数着开与关。
-type brittle struct{ opened, closed, refused atomic.Int64 }
+// brittle 是偶尔给出一张一关账就崩溃的凭据的 journal。
+type brittle struct {
+	*journal.Journal
+	opened atomic.Int64
+}
 
-func (b *brittle) Open()                 { b.opened.Add(1) }
-func (b *brittle) Refuse(_, _, _ string) { b.refused.Add(1) }
-func (b *brittle) Close(*usagev1.Request) {
-	if b.closed.Add(1)%199 == 0 {
-		panic(errHurt)
+func (b *brittle) Open(o journal.Opening) journal.Ticket {
+	if b.opened.Add(1)%199 == 0 {
+		return journal.Ticket{}
 	}
+	return b.Journal.Open(o)
 }
 
 // fates 数着结局：答了、被拒、连接异常结束，以及其中有几个的处理者崩溃过、准入的流断过几次。
-type fates struct{ answered, refused, severed, panicked, cuts atomic.Int64 }
+type fates struct{ answered, refused, severed, panicked, unusable, cuts atomic.Int64 }
 
 // live 过一个请求的一生，经过真的 Gateway.Serve。
 func (f *fates) live(n *node, ep *dialect.Endpoint, r *rand.Rand) {
@@ -106,6 +108,11 @@ func (f *fates) live(n *node, ep *dialect.Endpoint, r *rand.Rand) {
 	}
 	defer func() {
 		cause := recover()
+		var unusable runtime.Error // 零值凭据的 Close
+		if err, ok := cause.(error); ok && errors.As(err, &unusable) {
+			cause = errHurt
+			f.unusable.Add(1)
+		}
 		if w.hurt == 0 || cause == any(errHurt) {
 			f.panicked.Add(1)
 		}
@@ -173,9 +180,9 @@ func roadStorm(t *testing.T, lives int64, seed uint64) (leaked int64) {
 			s.Apps[0].Limits = &configv1.Limits{MaxConcurrency: limit + 10, RequestsPerMinute: 1_000_000_000}
 		}).compile(t)
 	}
-	journal := &brittle{}
+	books := &brittle{Journal: journal.New(journal.Config{MaxRecords: 1000})}
 	n := startLed(t, compile(16))
-	n.keepWith(t, journal)
+	n.keepWith(t, books)
 	ep, _ := dialect.Lookup(http.MethodPost, "/v1/chat/completions")
 	ctx, calm := context.WithCancel(t.Context())
 	var f fates
@@ -194,12 +201,15 @@ func roadStorm(t *testing.T, lives int64, seed uint64) (leaked int64) {
 	workers.Wait()
 	calm()
 	weather.Wait()
-	leaked = residue(n, journal)
+	leaked = residue(n, books)
+	if crashes, given := f.unusable.Load(), books.opened.Load()/199; crashes > given {
+		t.Errorf("%d crashes from %d unusable tickets", crashes, given)
+	}
 	for _, c := range []struct {
 		name string
 		n    int64
 	}{{"answered", f.answered.Load()}, {"refused", f.refused.Load()}, {"severed", f.severed.Load()}, {"panicked", f.panicked.Load()},
-		{"streams cut", f.cuts.Load()}, {"accounts", journal.opened.Load()}} {
+		{"streams cut", f.cuts.Load()}, {"accounts", books.opened.Load()}} {
 		t.Logf("%s: %d", c.name, c.n)
 		if c.n == 0 {
 			t.Errorf("none %s: the storm did not cover it", c.name)
@@ -223,7 +233,7 @@ func (n *node) keepWith(t *testing.T, j gateway.Journal) {
 func residue(n *node, j *brittle) (leaked int64) {
 	for range 1_000 {
 		total := n.gate.Totals()
-		leaked = n.gate.Leaks() + n.gate.Leaked() + total.InFlight + total.Waiting + n.leader.held() + j.opened.Load() - j.closed.Load()
+		leaked = n.gate.Leaks() + n.gate.Leaked() + total.InFlight + total.Waiting + n.leader.held() + j.Stats().InFlight
 		if leaked == 0 {
 			return 0
 		}

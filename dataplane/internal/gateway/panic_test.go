@@ -12,17 +12,18 @@ import (
 	"github.com/vega-gateway/vega/dataplane/internal/admit"
 	"github.com/vega-gateway/vega/dataplane/internal/dialect"
 	"github.com/vega-gateway/vega/dataplane/internal/gateway"
+	"github.com/vega-gateway/vega/dataplane/internal/journal"
 	"github.com/vega-gateway/vega/dataplane/internal/proxy"
 	"github.com/vega-gateway/vega/dataplane/internal/route"
 	"github.com/vega-gateway/vega/dataplane/internal/state"
 	"github.com/vega-gateway/vega/dataplane/upstreamtest"
-	usagev1 "github.com/vega-gateway/vega/proto/gen/go/vega/usage/v1"
 )
 
 // broken 是一关账就崩溃的 journal。
 type broken struct{ ledger }
 
-func (*broken) Close(*usagev1.Request) { panic("the disk is on fire") }
+// Open 给出零值的凭据：它一 Close 就崩溃。
+func (broken) Open(journal.Opening) journal.Ticket { return journal.Ticket{} }
 
 func TestServe_PanicIsAnswered500AndThePermitComesBack(t *testing.T) {
 	u := upstream(t, upstreamtest.Config{})
@@ -41,7 +42,7 @@ func newBroken(t *testing.T, base string) *node {
 	h.Swap(newSnap().server("s1", base+"/v1").model("m", "s1").compile(t))
 	pool := proxy.New(proxy.Config{})
 	t.Cleanup(pool.CloseIdle)
-	g, err := gateway.New(gateway.Config{}, gateway.Deps{State: h, Gate: gate, Router: route.New(route.Config{}, route.Deps{}), Upstreams: pool, Journal: &broken{}})
+	g, err := gateway.New(gateway.Config{}, gateway.Deps{State: h, Gate: gate, Router: route.New(route.Config{}, route.Deps{}), Upstreams: pool, Journal: broken{newLedger()}})
 	if err != nil {
 		t.Fatal(err)
 	}

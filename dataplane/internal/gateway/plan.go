@@ -188,5 +188,6 @@ func (x *exchange) setRouteHeaders() {
 		h["X-Vega-Server"] = x.values[1:2:2]
 	}
 	x.setQueueHeaders(h)
+	x.setBudgetHeader(h)
 	x.setLimitHeaders(h)
 }

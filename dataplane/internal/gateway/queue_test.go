@@ -247,8 +247,8 @@ func TestQueue_ClientsThatHangUpLeaveAtOnceAndNeverReachTheUpstream(t *testing.T
 	if got := b.up.Stats().Requests; got != 2 {
 		t.Fatalf("%d requests reached the upstream, want 2", got)
 	}
-	if len(b.journal.refused) != 0 && b.journal.refused["canceled"] != clients {
-		t.Errorf("refused %v", b.journal.refused)
+	if len(b.journal.refused()) != 0 && b.journal.refused()["canceled"] != clients {
+		t.Errorf("refused %v", b.journal.refused())
 	}
 }
 
@@ -411,8 +411,8 @@ func TestQueue_RefusalAfterThe200IsAnEventAndCountedAsARefusal(t *testing.T) {
 	}
 	b.logged(t, `"code":"queue_timeout"`)
 	b.logged(t, `"status":429,"outcome":"refused"`)
-	if b.journal.refused["queue_timeout"] != 1 || b.up.Stats().Requests != 1 {
-		t.Fatalf("refused %v, %d calls", b.journal.refused, b.up.Stats().Requests)
+	if b.journal.refused()["queue_timeout"] != 1 || b.up.Stats().Requests != 1 {
+		t.Fatalf("refused %v, %d calls", b.journal.refused(), b.up.Stats().Requests)
 	}
 	// 没有排过队的拒绝，该是什么状态还是什么状态。
 	want(t, b.chat(askStream, header("X-Vega-Queue-Events", "1"), header("X-Vega-Queue-Timeout-Ms", "0")), 429, "queue_full")
@@ -591,7 +591,8 @@ func TestSettle_TheBucketEndsUpWithWhatTheUpstreamReported(t *testing.T) {
 		"stream, more than predicted":  {upstreamtest.Behavior{PromptTokens: 1000, CompletionTokens: 4000}, askStream, 5000},
 		"less than predicted":          {upstreamtest.Behavior{PromptTokens: 10, CompletionTokens: 20}, ten, 30},
 		"an error costs nothing":       {upstreamtest.Behavior{Status: 400}, ten, 0},
-		"unknown stays the prediction": {upstreamtest.Behavior{Usage: upstreamtest.UsageMissing}, ten, 5120},
+		"missing is counted":           {upstreamtest.Behavior{Usage: upstreamtest.UsageMissing}, ten, 490},
+		"unknown stays the prediction": {upstreamtest.Behavior{HTML: true}, ten, 5120},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -94,8 +94,8 @@ func TestRetry_UnreachableServerIsNoAttempt(t *testing.T) {
 		t.Fatalf("%v", r.Attempts)
 	}
 	want(t, n.chat(`{"model":"d"}`), 502, "upstream_error")
-	if len(n.journal.all()) != 1 || n.journal.refused["upstream_error"] != 1 {
-		t.Fatalf("records %d, refused %v", len(n.journal.all()), n.journal.refused)
+	if len(n.journal.all()) != 1 || n.journal.refused()["upstream_error"] != 1 {
+		t.Fatalf("records %d, refused %v", len(n.journal.all()), n.journal.refused())
 	}
 }
 

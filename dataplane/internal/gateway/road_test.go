@@ -66,7 +66,7 @@ func TestServe_UsageEventStaysForAClientThatAsked(t *testing.T) {
 func TestServe_StreamUsageNeverDoesNotAsk(t *testing.T) {
 	n, _ := one(t, upstreamtest.Config{}, func(s *configv1.Server) { s.StreamUsage = configv1.StreamUsage_STREAM_USAGE_NEVER })
 	want(t, n.chat(askStream), http.StatusOK, "")
-	if at := n.last().Attempts[0]; at.Source != usagev1.Source_SOURCE_UNKNOWN || at.Usage != nil {
+	if at := n.last().Attempts[0]; at.Source != usagev1.Source_SOURCE_COUNTED || at.Usage.GetCompletionTokens() != 48 {
 		t.Fatalf("attempt %v", at)
 	}
 }
@@ -130,8 +130,8 @@ func TestServe_Refusals(t *testing.T) {
 	if u.Stats().Requests != 0 || len(n.journal.all()) != 0 {
 		t.Fatal("a refused request reached the upstream")
 	}
-	if n.journal.refused["invalid_api_key"] != 5 || n.journal.refused["model_not_found"] != 1 {
-		t.Fatalf("refusals %v", n.journal.refused)
+	if n.journal.refused()["invalid_api_key"] != 5 || n.journal.refused()["model_not_found"] != 1 {
+		t.Fatalf("refusals %v", n.journal.refused())
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"time"
 
 	"github.com/vega-gateway/vega/dataplane/internal/meter"
 	"github.com/vega-gateway/vega/dataplane/internal/proxy"
@@ -89,6 +90,12 @@ func (x *exchange) stream() error {
 }
 
 func (x *exchange) pump(f *flow) error {
+	x.clock = time.Now()
+	x.told.at = x.clock
+	x.call.passed.stepwise = !x.expectsUsage()
+	if x.choices() > 1 {
+		f.meter.Parallel()
+	}
 	c := x.gw.chunks.take()
 	defer c.done()
 	for {
@@ -98,12 +105,12 @@ func (x *exchange) pump(f *flow) error {
 			x.sawByte()
 			out := f.feed(room[:n])
 			x.flowing(f.meter)
-			if f.meter.TerminalSeen() && !x.closed {
-				x.measuredStream(f.meter.Verdict(), true)
+			if f.meter.TerminalSeen() && !x.closed && !broken(bugCloseLate) {
+				x.measuredStream(f.meter, true)
 				x.completed(http.StatusOK, outcomeOf(f.meter.Verdict()))
 			}
-			if !x.relay(out) && !x.server.Drain {
-				x.measuredStream(f.meter.Verdict(), false)
+			if !x.relay(out) && !x.drains() || x.drained() {
+				x.measuredStream(f.meter, false)
 				return x.broken(&proxy.Failure{Kind: proxy.Canceled, Sent: true})
 			}
 			c.fit(n)
@@ -130,12 +137,15 @@ func (x *exchange) relay(p []byte) bool {
 
 // endOfStream 是上游干净地结束：没有终止的迹象仍是截断。
 func (x *exchange) endOfStream(f *flow) error {
+	if broken(bugCloseLate) {
+		time.Sleep(100 * time.Millisecond)
+	}
 	rest, v := f.finish()
 	if !v.Whole {
-		return x.cutOffWith(rest, v, &proxy.Failure{Kind: proxy.Truncated, Sent: true})
+		return x.cutOffWith(f, rest, &proxy.Failure{Kind: proxy.Truncated, Sent: true})
 	}
 	if !x.closed {
-		x.measuredStream(v, true)
+		x.measuredStream(f.meter, true)
 		x.completed(http.StatusOK, outcomeOf(v))
 	}
 	x.relay(rest)
@@ -146,33 +156,17 @@ func (x *exchange) endOfStream(f *flow) error {
 }
 
 func (x *exchange) cutOff(f *flow, why *proxy.Failure) error {
-	rest, v := f.finish()
-	return x.cutOffWith(rest, v, why)
+	rest, _ := f.finish()
+	return x.cutOffWith(f, rest, why)
 }
 
 // cutOffWith 把收到的都交出去，再让连接异常结束；一个字节也没有交出时答错误更清楚。
-func (x *exchange) cutOffWith(rest []byte, v meter.Verdict, why *proxy.Failure) error {
-	x.measuredStream(v, false)
+func (x *exchange) cutOffWith(f *flow, rest []byte, why *proxy.Failure) error {
+	x.measuredStream(f.meter, false)
 	if x.begun() {
 		x.relay(rest)
 	}
 	return x.broken(why)
-}
-
-// flowStep 是流出多少 token 才向许可报告一次。
-const flowStep = 256
-
-// flowing 让比预计长的流早些记上账。上游没有边走边报的，一个事件当一个 token。
-func (x *exchange) flowing(m *meter.Stream) {
-	v := m.Verdict()
-	if n := max(v.Usage.Completion.Value, v.Events); n-x.flowed >= flowStep {
-		x.flowed = n
-		x.permit.Progress(n)
-	}
-}
-
-func (x *exchange) measuredStream(v meter.Verdict, complete bool) {
-	x.measured(v.Usage, v.HasUsage, complete)
 }
 
 // outcomeOf 是走完的流的结局：带错误事件的是上游的错。

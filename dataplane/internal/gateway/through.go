@@ -61,7 +61,8 @@ func (x *exchange) carry(p *passage) error {
 		if last {
 			x.completedPassage(p)
 		}
-		if n > 0 && !x.handOver(room[:n], p.left < 0) && !x.server.Drain {
+		if n > 0 && !x.handOver(room[:n], p.left < 0) && !x.drains() {
+			p.cut(x)
 			return x.broken(&proxy.Failure{Kind: proxy.Canceled, Sent: true})
 		}
 		switch {
@@ -71,6 +72,7 @@ func (x *exchange) carry(p *passage) error {
 			}
 			return nil
 		case err != nil:
+			p.cut(x)
 			return x.broken(failureOf(err))
 		}
 		c.fit(n)
@@ -106,10 +108,16 @@ func (x *exchange) completedPassage(p *passage) {
 		return
 	}
 	if p.copy != nil {
-		usage, found := meter.JSON(x.ep.Kind, p.copy.b)
-		x.measured(usage, found, true)
+		x.measuredBody(p.copy.b, true)
 	}
 	x.completed(x.live.Status, outcomeOfStatus(x.live.Status))
+}
+
+// cut 在应答断在半路时把有的交去数。
+func (p *passage) cut(x *exchange) {
+	if p.copy != nil && !x.closed {
+		x.measuredBody(p.copy.b, false)
+	}
 }
 
 // outcomeOfStatus 是上游完整地答了 status 的结局。

@@ -37,6 +37,7 @@ func (x *exchange) flush() bool {
 // http.Server 的 WriteTimeout 在请求到达时已经定过一个，又快又小的应答靠它就够了。
 func (x *exchange) armWrite(n int) {
 	now, slack := time.Now(), x.gw.cfg.WriteStall/12
+	x.clock = now
 	covered := x.writeBy.IsZero() && now.Sub(x.arrived) < slack && x.r.ProtoMajor < 2
 	if covered && x.sent+int64(n) <= smallAnswer {
 		return

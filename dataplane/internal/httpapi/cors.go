@@ -12,7 +12,7 @@ import (
 const (
 	allowedMethods = "GET, POST, DELETE, OPTIONS"
 	allowedHeaders = "Authorization, Content-Type, Api-Key, X-Api-Key, X-Request-Id, Idempotency-Key, OpenAI-Organization, OpenAI-Project"
-	exposedHeaders = "X-Request-Id, X-Vega-Server, X-Vega-Queue-Wait-Ms, X-Vega-Queue-Position, Retry-After, Retry-After-Ms, " +
+	exposedHeaders = "X-Request-Id, X-Vega-Server, X-Vega-Queue-Wait-Ms, X-Vega-Queue-Position, X-Vega-Budget-Warning, X-Should-Retry, Retry-After, Retry-After-Ms, " +
 		"X-Ratelimit-Limit-Requests, X-Ratelimit-Remaining-Requests, X-Ratelimit-Reset-Requests, " +
 		"X-Ratelimit-Limit-Tokens, X-Ratelimit-Remaining-Tokens, X-Ratelimit-Reset-Tokens"
 	preflightAge = "86400"

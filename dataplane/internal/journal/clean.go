@@ -4,11 +4,22 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"google.golang.org/protobuf/proto"
+
 	usagev1 "github.com/vega-gateway/vega/proto/gen/go/vega/usage/v1"
 )
 
 // maxText 是记录里一段文本的最大字节数；名字至多 256，余下是客户端自报的请求号。
 const maxText = 256
+
+// kept 是内存里留的那一份：文本与数字都收得下，与 r 不共用什么会变的东西。
+func kept(r *usagev1.Request) *usagev1.Request {
+	r = proto.CloneOf(r)
+	cleanRequest(r)
+	boundNumbers(r)
+	r.Unjournalled = true
+	return r
+}
 
 func cleanRequest(r *usagev1.Request) {
 	for _, s := range []*string{

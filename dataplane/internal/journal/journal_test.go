@@ -134,7 +134,9 @@ func TestClose_DoesNotKeepTheClientsHeaderAlive(t *testing.T) {
 	header := strings.Repeat("x", 30_000)
 	r := request("r", 1)
 	r.ClientRequestId = header[:100]
-	New(Config{}).Open(Opening{}).Close(r)
+	j := New(Config{})
+	j.Open(Opening{}).Close(r)
+	r = j.Batch(1, 1).GetRecords()[0].GetRequest()
 	if r.ClientRequestId != header[:100] || unsafe.StringData(r.ClientRequestId) == unsafe.StringData(header) {
 		t.Error("100 bytes keep 30,000 in memory")
 	}
@@ -280,6 +282,7 @@ func TestClose_MakesAnyTextEncodable(t *testing.T) {
 	if _, err := proto.Marshal(b); err != nil {
 		t.Fatal(err)
 	}
+	r = b.GetRecords()[0].GetRequest()
 	if !utf8.ValidString(r.ClientRequestId) || len(r.ClientRequestId) > maxText || r.Model != "ok" {
 		t.Errorf("%q", r.ClientRequestId)
 	}
@@ -292,6 +295,8 @@ func TestClose_KeepsNumbersWithinWhatTheControlPlaneTakes(t *testing.T) {
 	huge := &usagev1.Attempt{DurationUs: -5, CostNano: math.MaxInt64, Usage: &usagev1.Usage{PromptTokens: proto.Int64(math.MaxInt64), CachedTokens: proto.Int64(-1)}}
 	r.Attempts = append(r.Attempts, huge, &usagev1.Attempt{})
 	j.Open(Opening{}).Close(r)
+	r = j.Batch(1, 1).GetRecords()[0].GetRequest()
+	huge = r.Attempts[2]
 	if r.StartedUnixMs != 0 || r.QueueUs != 0 || r.EndedUnixMs != maxTime || huge.DurationUs != 0 || huge.CostNano != maxCost ||
 		huge.Usage.GetPromptTokens() != maxNumber || huge.Usage.GetCachedTokens() != 0 || huge.Usage.CompletionTokens != nil {
 		t.Errorf("%v", r)
@@ -457,7 +462,7 @@ func TestCheckpoints_StayBounded(t *testing.T) {
 			t.Fatalf("%v", b)
 		}
 	}
-	if n := len(j.marks.list); n > maxCheckpoints {
+	if n := len(j.memory.marks.list); n > maxCheckpoints {
 		t.Errorf("%d checkpoints", n)
 	}
 }

@@ -25,10 +25,10 @@ type refusals struct {
 func (f *refusals) over(now int64) bool { return now > f.second || now < f.second-1 }
 
 // add 记一次，返回因此结束的那些秒的记录。
-func (f *refusals) add(second int64, app, model, code string) []*usagev1.Record {
+func (f *refusals) add(second int64, app, model, code string) []*usagev1.Refusals {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	var done []*usagev1.Record
+	var done []*usagev1.Refusals
 	if f.over(second) {
 		done = f.drain()
 		f.second = second
@@ -45,7 +45,7 @@ func (f *refusals) add(second int64, app, model, code string) []*usagev1.Record 
 }
 
 // ended 取走已经过去的秒。
-func (f *refusals) ended(second int64) []*usagev1.Record {
+func (f *refusals) ended(second int64) []*usagev1.Refusals {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if !f.over(second) {
@@ -55,26 +55,23 @@ func (f *refusals) ended(second int64) []*usagev1.Record {
 }
 
 // take 取走一切，包括还没过完的这一秒；其后同一秒的再成一条。
-func (f *refusals) take() []*usagev1.Record {
+func (f *refusals) take() []*usagev1.Refusals {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.drain()
 }
 
-func (f *refusals) drain() []*usagev1.Record {
+func (f *refusals) drain() []*usagev1.Refusals {
 	if len(f.counts) == 0 {
 		return nil
 	}
-	records := make([]*usagev1.Record, 0, len(f.counts))
+	list := make([]*usagev1.Refusals, 0, len(f.counts))
 	for k, n := range f.counts {
-		records = append(records, &usagev1.Record{Body: &usagev1.Record_Refusals{Refusals: &usagev1.Refusals{
-			SecondUnix: bound(f.second, maxNumber), App: k.app, Model: k.model, Code: k.code, Count: n,
-		}}})
+		list = append(list, &usagev1.Refusals{SecondUnix: bound(f.second, maxNumber), App: k.app, Model: k.model, Code: k.code, Count: n})
 	}
-	slices.SortFunc(records, func(a, b *usagev1.Record) int {
-		x, y := a.GetRefusals(), b.GetRefusals()
+	slices.SortFunc(list, func(x, y *usagev1.Refusals) int {
 		return cmp.Or(cmp.Compare(x.App, y.App), cmp.Compare(x.Model, y.Model), cmp.Compare(x.Code, y.Code))
 	})
 	clear(f.counts)
-	return records
+	return list
 }

@@ -11,7 +11,8 @@ type Totals struct {
 	Lost                        int64
 }
 
-// TotalsOf 是一条记录的贡献。请求的 token 与成本是它全部上游调用之和，缺席的按 0；Gap 的贡献就是它的 totals，lost 已在其中。
+// TotalsOf 是一条记录的贡献。请求的 token 与成本是它全部上游调用之和，缺席的按 0；
+// Gap 的贡献是它的 totals，lost 总是它盖住的条数：里面有什么不知道的时候，条数也是知道的。
 func TotalsOf(r *usagev1.Record) Totals {
 	switch b := r.GetBody().(type) {
 	case *usagev1.Record_Request:
@@ -28,7 +29,9 @@ func TotalsOf(r *usagev1.Record) Totals {
 	case *usagev1.Record_Refusals:
 		return Totals{Refused: b.Refusals.GetCount()}
 	case *usagev1.Record_Gap:
-		return FromProto(b.Gap.GetTotals())
+		t := FromProto(b.Gap.GetTotals())
+		t.Lost = int64(b.Gap.GetLastSeq() - r.GetSeq() + 1)
+		return t
 	}
 	return Totals{}
 }

@@ -20,7 +20,12 @@ var (
 	keyFinish  = []byte(`"finish_reason"`)
 	keyError   = []byte(`"error"`)
 	keyChoices = []byte(`"choices"`)
+	keyOutput  = []byte(`"output"`)
+	keyDelta   = []byte(`"delta"`)
+	openDelta  = []byte(`"delta":{"`)
 	prefixType = []byte(`{"type":"`)
+
+	suffixDelta = []byte(".delta")
 )
 
 // event 看一个事件，返回它是不是该剥掉的用量块。
@@ -50,6 +55,8 @@ func (s *Stream) event(b []byte) (remove bool) {
 		}
 		return false
 	}
+	before := s.verdict.TextBytes
+	s.fresh = false
 	switch s.kind {
 	case dialect.Chunks:
 		remove = s.chunk(name, data)
@@ -58,6 +65,11 @@ func (s *Stream) event(b []byte) (remove bool) {
 		s.typed(name, data)
 	default:
 		s.content = true
+	}
+	if s.fresh { // 用量与文字同在一个事件里：报告的数含这一段
+		s.verdict.Unreported = 0
+	} else {
+		s.verdict.Unreported += s.verdict.TextBytes - before
 	}
 	return remove && s.strip && size <= maxStrip
 }
@@ -117,7 +129,8 @@ func (s *Stream) chunk(name, data []byte) (usageOnly bool) {
 	if !s.finish && hasValue(data, keyFinish) && dialect.ValidObject(data) && finished(data) {
 		s.finish, s.verdict.Whole = true, true
 	}
-	if string(name) == "error" || hasValue(data, keyError) && !bytes.Contains(data, keyChoices) && isError(data) {
+	delta := s.gather(data)
+	if string(name) == "error" || !delta && hasValue(data, keyError) && indexKey(data, keyChoices) < 0 && isError(data) {
 		s.verdict.Whole, s.verdict.ErrorEvent, s.terminal = true, true, true
 	}
 	if !s.content {
@@ -126,13 +139,14 @@ func (s *Stream) chunk(name, data []byte) (usageOnly bool) {
 	return usageOnly
 }
 
-// meter 读事件里的用量；是合法的对象时返回 true。报告的是累计值，后来的替换先来的。
+// meter 读事件里的用量；是合法的对象时返回 true。报告的是累计值，后来的逐项替换先来的，没有再报的留着。
 func (s *Stream) meter(data []byte) bool {
 	if !hasValue(data, keyUsage) || !dialect.ValidObject(data) {
 		return false
 	}
 	if u, found := bodyUsage(dialect.Chat, data); found {
-		s.verdict.Usage, s.verdict.HasUsage = u, true
+		s.verdict.Usage.replace(u)
+		s.verdict.HasUsage, s.fresh = true, true
 	}
 	return true
 }
@@ -141,7 +155,7 @@ func (s *Stream) meter(data []byte) bool {
 // 命中不等于真有：键可能在更深处，由解析来定。
 func hasValue(data, key []byte) bool {
 	for {
-		i := bytes.Index(data, key)
+		i := indexKey(data, key)
 		if i < 0 {
 			return false
 		}
@@ -154,6 +168,21 @@ func hasValue(data, key []byte) bool {
 			return true
 		}
 	}
+}
+
+// indexKey 是 bytes.Index，key 以引号开头。引号在 JSON 里到处都是，从它找起每次都要停；从下一个字节找起快得多。
+func indexKey(data, key []byte) int {
+	for from := 1; from <= len(data); {
+		i := bytes.Index(data[from:], key[1:])
+		if i < 0 {
+			return -1
+		}
+		if i += from; data[i-1] == '"' {
+			return i - 1
+		}
+		from = i + 1
+	}
+	return -1
 }
 
 func skipSpace(b []byte, i int) int {
@@ -198,6 +227,7 @@ func (s *Stream) typed(name, data []byte) {
 	if len(name) == 0 {
 		name = typeOf(data)
 	}
+	s.gatherTyped(name, data)
 	switch string(name) {
 	case "error", "response.failed":
 		s.verdict.ErrorEvent = true
@@ -211,7 +241,7 @@ func (s *Stream) typed(name, data []byte) {
 			s.verdict.Whole, s.verdict.ErrorEvent, s.terminal = true, true, true
 		}
 	default:
-		s.content = s.content || bytes.HasSuffix(name, []byte(".delta")) || bytes.HasSuffix(name, []byte(".partial_image"))
+		s.content = s.content || bytes.HasSuffix(name, suffixDelta) || bytes.HasSuffix(name, []byte(".partial_image"))
 	}
 }
 

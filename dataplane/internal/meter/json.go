@@ -14,8 +14,8 @@ func JSON(kind dialect.Kind, body []byte) (u Usage, found bool) {
 	return bodyUsage(kind, body)
 }
 
-// usagePlaces 是 usage 对象可能的位置：通行的、事件里的 response、Groq 的。
-var usagePlaces = [...]string{"usage", "response.usage", "x_groq.usage"}
+// usagePlaces 是 usage 对象可能的位置：通行的、事件里的 response、Groq 的、开头就报一个占位数的 message。
+var usagePlaces = [...]string{"usage", "response.usage", "x_groq.usage", "message.usage"}
 
 // rerankPlaces 是 Cohere 一系的重排把用量放的地方。
 var rerankPlaces = [...]string{"meta.tokens", "meta.billed_units"}

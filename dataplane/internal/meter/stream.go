@@ -43,14 +43,21 @@ type Stream struct {
 	finish   bool
 	terminal bool
 	content  bool
+
+	sample   sample
+	lastText textKind
+	parallel bool
+	reasoned bool
+	fresh    bool // 这个事件报了用量
 }
 
 // Reset 让它从头开始。strip 为 true 时剥掉用量块，只对 dialect.Chunks 有效。
 func (s *Stream) Reset(kind dialect.StreamKind, strip bool) {
 	*s = Stream{
 		kind: kind, strip: strip && kind == dialect.Chunks,
-		held: reuse(s.held), joined: reuse(s.joined), out: outgoing{buf: reuse(s.out.buf)},
+		held: reuse(s.held), joined: reuse(s.joined), out: outgoing{buf: reuse(s.out.buf)}, sample: sample{text: s.sample.text},
 	}
+	s.sample.reset(0)
 }
 
 func reuse(b []byte) []byte {

@@ -23,6 +23,17 @@ func (u Usage) Any() bool {
 	return u.Prompt.Set || u.Completion.Set || u.Cached.Set || u.Reasoning.Set
 }
 
+// replace 以后来的数逐项替换先来的；没有再报的留着。
+func (u *Usage) replace(by Usage) {
+	for _, c := range [...]struct{ to, from *Count }{
+		{&u.Prompt, &by.Prompt}, {&u.Completion, &by.Completion}, {&u.Cached, &by.Cached}, {&u.Reasoning, &by.Reasoning},
+	} {
+		if c.from.Set {
+			*c.to = *c.from
+		}
+	}
+}
+
 // maxCount 以上的数不可能是 token 数，等于没报。
 const maxCount = 1_000_000_000_000
 

@@ -8,5 +8,7 @@ type Verdict struct {
 	HasUsage   bool
 	Events     int64 // 带 data 的事件数，含 [DONE] 与被剥掉的
 	Stripped   int64 // 被剥掉的事件数
+	TextBytes  int64 // 模型生成的文字一共多少字节（JSON 的转义形式）
+	Unreported int64 // 其中最后一次报告用量之后的：大于零时 Usage 只是中途的数
 	Oversized  bool  // 有事件太大没有看完，用量可能不全
 }

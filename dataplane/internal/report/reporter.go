@@ -28,27 +28,16 @@ type Config struct {
 	BackoffMax   time.Duration // 退避的最大上限；0 即 5 s
 }
 
-// Journal 是本包要的那一面；*journal.Journal 即是。
-type Journal interface {
-	Epoch() uint64
-	Batch(from uint64, limit int) *usagev1.Batch
-	Acked(hw uint64)
-	Rewind(hw uint64)
-	Flush() uint64
-	Wake() <-chan struct{}
-	Stats() journal.Stats
-}
-
 // Deps 是它要的别的部件；Client 与 Journal 必填。
 type Deps struct {
 	Client  usagev1.UsageServiceClient
-	Journal Journal
+	Journal journal.Source   // 送哪一份
 	Log     *zap.Logger      // nil 即不记
 	Now     func() time.Time // 墙上时钟，写进消息；nil 即 time.Now
 	Random  func() float64   // [0,1) 的均匀数，供抖动；nil 即 math/rand/v2
 }
 
-// Reporter 送一份记录。用 New 造。
+// Reporter 送一份记录；一个节点的全部由 Group 送。用 New 造。
 type Reporter struct {
 	cfg     Config
 	deps    Deps

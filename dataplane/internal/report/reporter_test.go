@@ -260,7 +260,7 @@ func TestRun_SilentControlPlaneIsLeftAfterTheTimeout(t *testing.T) {
 func TestRun_ControlPlaneThatTakesNoBatchesIsLeftAfterTheTimeout(t *testing.T) {
 	r := &rig{cp: controltest.Start(t, controltest.Config{}), j: journal.New(journal.Config{})}
 	r.cp.DelayAcks(time.Hour) // 它收下头两批就不再读：再送的停在流控上
-	r.run(t, Config{AckTimeout: 300 * time.Millisecond, Window: 8, BatchRecords: 2_000})
+	r.run(t, Config{AckTimeout: time.Second, Window: 8, BatchRecords: 2_000})
 	for range 20_000 {
 		r.j.Open(journal.Opening{}).Close(request(strings.Repeat("x", 256)))
 	}

@@ -85,6 +85,7 @@ func (s *session) hello() *usagev1.ReportRequest {
 	return &usagev1.ReportRequest{Message: &usagev1.ReportRequest_Hello{Hello: &usagev1.Hello{
 		NodeId: s.cfg.NodeID, Epoch: s.deps.Journal.Epoch(),
 		FirstSeq: st.FirstSeq, LastSeq: st.LastSeq, AckedSeq: st.AckedSeq, SentUnixMs: s.deps.Now().UnixMilli(),
+		Durable: s.deps.Journal.Durable(),
 	}}}
 }
 
@@ -160,12 +161,12 @@ func (s *session) sameEpoch(epoch uint64) error {
 // ack 记下确认。比已知的小，就是数据库回到了过去。
 func (s *session) ack(hw uint64) {
 	st := s.deps.Journal.Stats()
-	hw = min(hw, st.LastSeq)
 	if hw < st.AckedSeq {
 		s.back(hw)
 		return
 	}
 	s.deps.Journal.Acked(hw)
+	hw = min(hw, st.LastSeq)
 	if hw+1 > s.next || !s.greeted || s.settling {
 		s.next = hw + 1
 	}

@@ -17,6 +17,9 @@ type Files interface {
 	SyncDir() error
 }
 
+// Directory 是盘上的一个目录，没有就造；Config.Files 为 nil 时用的就是它。
+func Directory(path string) (Files, error) { return newFiles(path) }
+
 // Mapping 是一个映射着的文件；写 Data 就是写文件的缓存。
 type Mapping interface {
 	// Data 至少 8 字节对齐，长度是文件的长度。

@@ -19,7 +19,7 @@ func (s *State) compileApps(list []*configv1.App) {
 		}
 		a := &App{
 			Name: v.GetName(), Enabled: v.GetEnabled(), Weight: v.GetWeight(), Class: class(v.GetClass()),
-			Limits: limits(v.GetLimits()), Default: r.only, allow: r.allow,
+			Limits: limits(v.GetLimits()), Default: r.only, Budget: budget(v.GetBudget()), allow: r.allow,
 		}
 		if name := v.GetDefaultServer(); name != "" {
 			a.Default = direct(s.servers[name])
@@ -63,6 +63,17 @@ func (s *State) reach(patterns []string) *reach {
 // direct 是不带模型的请求去一个 server 的目标；UpstreamModel 为空即不改写模型。
 func direct(s *Server) *Target {
 	return &Target{ID: TargetID{Server: s.Name}, Server: s, Weight: ruleset.DefaultWeight}
+}
+
+// budget 的时区已经由 ruleset 查过。
+func budget(b *configv1.Budget) *Budget {
+	if b == nil {
+		return nil
+	}
+	zone, _ := ruleset.TimeZone(b.GetTimeZone())
+	return &Budget{
+		AmountNano: b.GetAmountNano(), Tokens: b.GetTokens(), Period: b.GetPeriod(), Zone: zone, SoftPercent: b.GetSoftPercent(),
+	}
 }
 
 func class(c configv1.AppClass) string {

@@ -23,7 +23,10 @@ func compileServer(v *configv1.Server) (*Server, error) {
 			return nil, fmt.Errorf("server %q: parse proxy_url", v.GetName())
 		}
 	}
-	queue, timeouts := v.GetQueue(), v.GetTimeouts()
+	queue, timeouts, drain := v.GetQueue(), v.GetTimeouts(), v.GetDrainLimits()
+	if drain == nil {
+		drain = ruleset.DefaultDrainLimits()
+	}
 	if queue == nil {
 		queue = ruleset.DefaultQueue()
 	}
@@ -38,6 +41,7 @@ func compileServer(v *configv1.Server) (*Server, error) {
 		Idle: ms(timeouts.GetIdleMs()), Total: ms(timeouts.GetTotalMs()),
 		AbortGrace: ms(v.GetAbortGraceMs()), BurstPercent: int(v.GetBurstPercent()),
 		Drain:       v.GetOnDisconnect() == configv1.OnDisconnect_ON_DISCONNECT_DRAIN,
+		DrainLimits: DrainLimits{Timeout: ms(drain.GetTimeoutMs()), MaxTokens: drain.GetMaxTokens(), MaxConcurrency: drain.GetMaxConcurrency()},
 		StreamUsage: streamUsage(v.GetStreamUsage()),
 		Headers:     make(http.Header, len(v.GetHeaders())),
 		CAPEM:       v.GetCaPem(), ProxyURL: proxy,

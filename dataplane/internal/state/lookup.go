@@ -42,6 +42,9 @@ func (s *State) Server(name string) (*Server, bool) {
 // Servers 逐个给出所有 server，次序不定。
 func (s *State) Servers() iter.Seq[*Server] { return maps.Values(s.servers) }
 
+// Apps 逐个给出所有 app，次序不定。
+func (s *State) Apps() iter.Seq[*App] { return maps.Values(s.apps) }
+
 // ModelNames 是全部公开模型名，升序；调用者不得改它。
 func (s *State) ModelNames() []string { return s.names }
 

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"time"
 
+	configv1 "github.com/vega-gateway/vega/proto/gen/go/vega/config/v1"
 	"github.com/vega-gateway/vega/proto/ruleset"
 )
 
@@ -45,7 +46,8 @@ type Server struct {
 	Total        time.Duration
 	AbortGrace   time.Duration
 	BurstPercent int
-	Drain        bool // 客户端挂断后把上游的回答收完
+	Drain        bool // 客户端挂断后把上游的回答收下去，到 DrainLimits 为止
+	DrainLimits  DrainLimits
 	StreamUsage  StreamUsage
 	Headers      http.Header
 	CAPEM        string
@@ -54,6 +56,13 @@ type Server struct {
 	Link [sha256.Size]byte
 	// Identity 是 BaseURL 与凭证的指纹：变了，过去的摘出与暂停就不作数。
 	Identity [sha256.Size]byte
+}
+
+// DrainLimits 限着客户端走后仍收下去的调用。
+type DrainLimits struct {
+	Timeout        time.Duration // 从客户端走的那一刻算起
+	MaxTokens      int64         // 走后至多再收多少输出 token
+	MaxConcurrency int64         // 本节点上同时收几个
 }
 
 // StreamUsage 是要不要替客户端向流索取用量。
@@ -101,8 +110,19 @@ type App struct {
 	Limits  Limits
 	// Default 是不带模型的请求去的地方：default_server，或唯一够得着的 server；nil 即没有。
 	Default *Target
+	// Budget 为 nil 表示没有预算。
+	Budget *Budget
 
 	allow *ruleset.Patterns
+}
+
+// Budget 是一期之内至多花多少；为 0 的一项不限。
+type Budget struct {
+	AmountNano  int64 // 10⁻⁹ 货币单位
+	Tokens      int64 // 输入与输出之和
+	Period      configv1.BudgetPeriod
+	Zone        *time.Location
+	SoftPercent int64 // 花到百分之几就警告，0 即不警告
 }
 
 // Key 是 app 的一把钥匙；ExpiresAt 为零值表示不过期。

@@ -100,7 +100,7 @@ func TestCompile_SortsTiersAndDropsOnlyZeroWeights(t *testing.T) {
 func TestCompile_ResolvesServersAndDefaults(t *testing.T) {
 	snap := snapshot()
 	v := snap.Servers[0]
-	v.Queue, v.Timeouts = nil, nil
+	v.Queue, v.Timeouts, v.DrainLimits = nil, nil, nil
 	v.ApiKey, v.ProxyUrl = "sk-1", "socks5://p:1080"
 	v.Headers = []*configv1.Header{{Name: "x-team", Value: "infra"}}
 	v.OnDisconnect, v.StreamUsage = configv1.OnDisconnect_ON_DISCONNECT_DRAIN, configv1.StreamUsage_STREAM_USAGE_NEVER
@@ -115,6 +115,9 @@ func TestCompile_ResolvesServersAndDefaults(t *testing.T) {
 	if s.QueueTimeout != 30*time.Second || s.MaxWaiting != 4096 || s.Connect != 5*time.Second || s.FirstByte != 2*time.Minute ||
 		s.Idle != 2*time.Minute || s.Total != 10*time.Minute || s.AbortGrace != 250*time.Millisecond || s.BurstPercent != 10 {
 		t.Errorf("%+v", s)
+	}
+	if s.DrainLimits != (DrainLimits{20 * time.Second, 4096, 64}) {
+		t.Errorf("%+v", s.DrainLimits)
 	}
 	if !s.Drain || s.StreamUsage != StreamUsageNever || s.Limits != (Limits{1, 2, 3}) || !s.Enabled {
 		t.Errorf("%+v", s)
@@ -185,6 +188,24 @@ func TestApp_DefaultIsTheNamedOrTheOnlyReachableServer(t *testing.T) {
 	one, _ := s.App("one")
 	if !one.Allows("narrow") || one.Allows("wide") || one.Class != ClassStandard || one.Weight != 1 {
 		t.Errorf("%+v", one)
+	}
+}
+
+func TestCompile_CarriesABudgetInItsTimeZone(t *testing.T) {
+	s := snapshot()
+	s.Apps[0].Budget = &configv1.Budget{AmountNano: 100_500_000_000, Tokens: 7, Period: configv1.BudgetPeriod_BUDGET_PERIOD_DAY, TimeZone: "Asia/Shanghai", SoftPercent: 80}
+	st := compile(t, s)
+	a, _ := st.App(s.GetApps()[0].GetName())
+	if b := a.Budget; b == nil || b.AmountNano != 100_500_000_000 || b.Tokens != 7 || b.Period != configv1.BudgetPeriod_BUDGET_PERIOD_DAY ||
+		b.Zone.String() != "Asia/Shanghai" || b.SoftPercent != 80 {
+		t.Errorf("%+v", a.Budget)
+	}
+	if none, _ := st.App(s.GetApps()[1].GetName()); none.Budget != nil {
+		t.Errorf("%+v", none.Budget)
+	}
+	s.Apps[0].Budget.TimeZone = "Mars/Olympus"
+	if _, err := Compile(1, [32]byte{}, s); err == nil {
+		t.Error("a node that cannot tell where the period begins must refuse the revision")
 	}
 }
 

@@ -74,6 +74,10 @@ func (s *Subscriber) session(ctx context.Context) error {
 				} else {
 					out = s.apply(m.Update)
 				}
+			case *configv1.WatchResponse_Budgets:
+				if s.deps.Budgets != nil {
+					s.deps.Budgets(m.Budgets)
+				}
 			case *configv1.WatchResponse_Drain:
 				s.drain(m.Drain.GetReason())
 			}

@@ -42,9 +42,11 @@ type Deps struct {
 	// Status 给出此刻的状态，每个间隔调用一次；返回的归本包，会被改。nil 即送空的。
 	Status func() *configv1.NodeStatus
 	// Drain 在控制面要求排空时调用，不得阻塞，可能被调用多次；nil 即不理。
-	Drain  func(reason string)
-	Log    *zap.Logger    // nil 即不记
-	Random func() float64 // [0,1) 的均匀数，供抖动；nil 即 math/rand/v2
+	Drain func(reason string)
+	// Budgets 收下每一条预算的花费，不得阻塞；nil 即不理。
+	Budgets func(*configv1.Budgets)
+	Log     *zap.Logger    // nil 即不记
+	Random  func() float64 // [0,1) 的均匀数，供抖动；nil 即 math/rand/v2
 }
 
 // Subscriber 维持一个节点的配置。用 New 造。

@@ -242,6 +242,25 @@ func TestRun_PassesOnDrain(t *testing.T) {
 	}
 }
 
+func TestRun_PassesOnBudgets(t *testing.T) {
+	cp := controltest.Start(t, controltest.Config{})
+	heard := make(chan *configv1.Budgets, 1)
+	s := newSubscriber(t, configv1.NewConfigServiceClient(cp.Dial(t)), "", state.New(), nil)
+	s.deps.Budgets = func(b *configv1.Budgets) { heard <- b }
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	cp.WaitHello(t, 1)
+	cp.Budgets(&configv1.Budgets{Nodes: 3, Apps: []*configv1.BudgetStatus{{App: "team-a", SpentTokens: 7}}})
+	if b := <-heard; b.GetNodes() != 3 || b.GetApps()[0].GetSpentTokens() != 7 {
+		t.Errorf("%v", b)
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
 func TestRun_TheSameBadSnapshotAgainWaitsForTheBackoff(t *testing.T) {
 	cp := controltest.Start(t, controltest.Config{})
 	n := start(t, cp, "")

@@ -51,8 +51,18 @@ func node(name string, env ...string) group {
 func fleet(name, timeout string, env ...string) group {
 	return group{
 		name: name, dir: "deploy", env: env, args: []string{"-count=1", "-timeout=" + timeout, "./proof/..."},
-		must: []string{"TestAccuracy", "TestConverge", "TestStreams", "TestAdmission_Skew", "TestAdmission_Faults", "TestAdmission_Outage", "TestAdmission_Handover",
+		must: []string{"TestAccuracy", "TestAccuracy_Kills", "TestAccuracy_CatchesSeededBugs", "TestAudit", "TestOutage", "TestRestore_HealsWithinRetention", "TestRestore_CountsWhatIsBeyondRetention",
+			"TestDisk", "TestHeavyQuery", "TestConverge", "TestStreams", "TestAdmission_Skew", "TestAdmission_Faults", "TestAdmission_Outage", "TestAdmission_Handover",
 			"TestRateWindow", "TestOverload", "TestTightLatency", "TestHangup"},
+	}
+}
+
+// books 是用量的账本自己：入库有多快，一个大安装一季度的用量查得有多快。
+func books(name string, env ...string) group {
+	return group{
+		name: name, dir: "controlplane", env: env,
+		args: []string{"-count=1", "-timeout=60m", "-p=1", "-run=TestFigures_|ConsoleQuestions", "./internal/usage", "./internal/postgres"},
+		must: []string{"TestFigures_EightNodesReportBatchesOfAThousandWhileTheRollerRuns", "TestUsageQuery_ConsoleQuestionsOverManyRows"},
 	}
 }
 
@@ -63,12 +73,12 @@ var suites = map[string][]group{
 		{name: "controlplane", dir: "controlplane", args: []string{"-race", "-timeout=15m", "./..."}, cover: true},
 		{name: "dataplane", dir: "dataplane", args: []string{"-race", "-timeout=15m", "./..."}, cover: true},
 		node("node (small)"),
-		{name: "deploy", dir: "deploy", args: []string{"-timeout=10m", "./dev/...", "./docker/...", "./bench/..."}},
+		{name: "deploy", dir: "deploy", args: []string{"-timeout=10m", "./dev/...", "./docker/...", "./bench/...", "./stack/..."}},
 		{name: "e2e", dir: "deploy", args: []string{"-count=1", "-timeout=20m", "./e2e/..."},
 			must: []string{"TestOpenAINodeSDK", "TestOpenAIGoSDK", "TestQueue"}},
 		fleet("proof (small)", "20m"),
 	},
-	"proof": {core("schedule", full), node("node", full), fleet("proof", "90m", full)},
+	"proof": {core("schedule", full), node("node", full), books("books", full), fleet("proof", "90m", full)},
 }
 
 func main() {

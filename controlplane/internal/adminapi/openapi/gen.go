@@ -11,6 +11,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 	"github.com/oapi-codegen/runtime"
+	openapi_types "github.com/oapi-codegen/runtime/types"
 )
 
 // Defines values for AppClass.
@@ -76,6 +77,63 @@ func (e AuditEntryActorKind) Valid() bool {
 	case AuditEntryActorKindSystem:
 		return true
 	case AuditEntryActorKindToken:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for BudgetPeriod.
+const (
+	BudgetPeriodDay   BudgetPeriod = "day"
+	BudgetPeriodMonth BudgetPeriod = "month"
+)
+
+// Valid indicates whether the value is a known member of the BudgetPeriod enum.
+func (e BudgetPeriod) Valid() bool {
+	switch e {
+	case BudgetPeriodDay:
+		return true
+	case BudgetPeriodMonth:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for BudgetStatusPeriod.
+const (
+	BudgetStatusPeriodDay   BudgetStatusPeriod = "day"
+	BudgetStatusPeriodMonth BudgetStatusPeriod = "month"
+)
+
+// Valid indicates whether the value is a known member of the BudgetStatusPeriod enum.
+func (e BudgetStatusPeriod) Valid() bool {
+	switch e {
+	case BudgetStatusPeriodDay:
+		return true
+	case BudgetStatusPeriodMonth:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for BudgetStatusState.
+const (
+	BudgetStatusStateExhausted BudgetStatusState = "exhausted"
+	BudgetStatusStateOk        BudgetStatusState = "ok"
+	BudgetStatusStateWarning   BudgetStatusState = "warning"
+)
+
+// Valid indicates whether the value is a known member of the BudgetStatusState enum.
+func (e BudgetStatusState) Valid() bool {
+	switch e {
+	case BudgetStatusStateExhausted:
+		return true
+	case BudgetStatusStateOk:
+		return true
+	case BudgetStatusStateWarning:
 		return true
 	default:
 		return false
@@ -202,6 +260,39 @@ func (e OperatorSource) Valid() bool {
 	}
 }
 
+// Defines values for Outcome.
+const (
+	OutcomeAborted       Outcome = "aborted"
+	OutcomeClientError   Outcome = "client_error"
+	OutcomeGatewayError  Outcome = "gateway_error"
+	OutcomeLimited       Outcome = "limited"
+	OutcomeOk            Outcome = "ok"
+	OutcomeUnknown       Outcome = "unknown"
+	OutcomeUpstreamError Outcome = "upstream_error"
+)
+
+// Valid indicates whether the value is a known member of the Outcome enum.
+func (e Outcome) Valid() bool {
+	switch e {
+	case OutcomeAborted:
+		return true
+	case OutcomeClientError:
+		return true
+	case OutcomeGatewayError:
+		return true
+	case OutcomeLimited:
+		return true
+	case OutcomeOk:
+		return true
+	case OutcomeUnknown:
+		return true
+	case OutcomeUpstreamError:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ProblemCode.
 const (
 	ProblemCodeCanceled           ProblemCode = "canceled"
@@ -265,6 +356,54 @@ func (e QueueRegime) Valid() bool {
 	case Relaxed:
 		return true
 	case Tight:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ReconcileReportVerdict.
+const (
+	ReconcileReportVerdictExplained   ReconcileReportVerdict = "explained"
+	ReconcileReportVerdictMatch       ReconcileReportVerdict = "match"
+	ReconcileReportVerdictUnexplained ReconcileReportVerdict = "unexplained"
+)
+
+// Valid indicates whether the value is a known member of the ReconcileReportVerdict enum.
+func (e ReconcileReportVerdict) Valid() bool {
+	switch e {
+	case ReconcileReportVerdictExplained:
+		return true
+	case ReconcileReportVerdictMatch:
+		return true
+	case ReconcileReportVerdictUnexplained:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ReconcileRowVerdict.
+const (
+	ReconcileRowVerdictExplained     ReconcileRowVerdict = "explained"
+	ReconcileRowVerdictMatch         ReconcileRowVerdict = "match"
+	ReconcileRowVerdictMissingOurs   ReconcileRowVerdict = "missing_ours"
+	ReconcileRowVerdictMissingTheirs ReconcileRowVerdict = "missing_theirs"
+	ReconcileRowVerdictUnexplained   ReconcileRowVerdict = "unexplained"
+)
+
+// Valid indicates whether the value is a known member of the ReconcileRowVerdict enum.
+func (e ReconcileRowVerdict) Valid() bool {
+	switch e {
+	case ReconcileRowVerdictExplained:
+		return true
+	case ReconcileRowVerdictMatch:
+		return true
+	case ReconcileRowVerdictMissingOurs:
+		return true
+	case ReconcileRowVerdictMissingTheirs:
+		return true
+	case ReconcileRowVerdictUnexplained:
 		return true
 	default:
 		return false
@@ -400,24 +539,51 @@ func (e SessionMethod) Valid() bool {
 	}
 }
 
+// Defines values for TokenSource.
+const (
+	TokenSourceCounted  TokenSource = "counted"
+	TokenSourceEmpty    TokenSource = ""
+	TokenSourcePartial  TokenSource = "partial"
+	TokenSourceReported TokenSource = "reported"
+	TokenSourceUnknown  TokenSource = "unknown"
+)
+
+// Valid indicates whether the value is a known member of the TokenSource enum.
+func (e TokenSource) Valid() bool {
+	switch e {
+	case TokenSourceCounted:
+		return true
+	case TokenSourceEmpty:
+		return true
+	case TokenSourcePartial:
+		return true
+	case TokenSourceReported:
+		return true
+	case TokenSourceUnknown:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for GetUsageParamsInterval.
 const (
-	Day    GetUsageParamsInterval = "day"
-	Hour   GetUsageParamsInterval = "hour"
-	Minute GetUsageParamsInterval = "minute"
-	None   GetUsageParamsInterval = "none"
+	GetUsageParamsIntervalDay    GetUsageParamsInterval = "day"
+	GetUsageParamsIntervalHour   GetUsageParamsInterval = "hour"
+	GetUsageParamsIntervalMinute GetUsageParamsInterval = "minute"
+	GetUsageParamsIntervalNone   GetUsageParamsInterval = "none"
 )
 
 // Valid indicates whether the value is a known member of the GetUsageParamsInterval enum.
 func (e GetUsageParamsInterval) Valid() bool {
 	switch e {
-	case Day:
+	case GetUsageParamsIntervalDay:
 		return true
-	case Hour:
+	case GetUsageParamsIntervalHour:
 		return true
-	case Minute:
+	case GetUsageParamsIntervalMinute:
 		return true
-	case None:
+	case GetUsageParamsIntervalNone:
 		return true
 	default:
 		return false
@@ -426,9 +592,12 @@ func (e GetUsageParamsInterval) Valid() bool {
 
 // Defines values for GetUsageParamsGroupBy.
 const (
-	GetUsageParamsGroupByApp    GetUsageParamsGroupBy = "app"
-	GetUsageParamsGroupByModel  GetUsageParamsGroupBy = "model"
-	GetUsageParamsGroupByServer GetUsageParamsGroupBy = "server"
+	GetUsageParamsGroupByApp         GetUsageParamsGroupBy = "app"
+	GetUsageParamsGroupByCode        GetUsageParamsGroupBy = "code"
+	GetUsageParamsGroupByModel       GetUsageParamsGroupBy = "model"
+	GetUsageParamsGroupByServedModel GetUsageParamsGroupBy = "served_model"
+	GetUsageParamsGroupByServer      GetUsageParamsGroupBy = "server"
+	GetUsageParamsGroupBySource      GetUsageParamsGroupBy = "source"
 )
 
 // Valid indicates whether the value is a known member of the GetUsageParamsGroupBy enum.
@@ -436,9 +605,99 @@ func (e GetUsageParamsGroupBy) Valid() bool {
 	switch e {
 	case GetUsageParamsGroupByApp:
 		return true
+	case GetUsageParamsGroupByCode:
+		return true
 	case GetUsageParamsGroupByModel:
 		return true
+	case GetUsageParamsGroupByServedModel:
+		return true
 	case GetUsageParamsGroupByServer:
+		return true
+	case GetUsageParamsGroupBySource:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for GetUsageParamsSource.
+const (
+	GetUsageParamsSourceCounted  GetUsageParamsSource = "counted"
+	GetUsageParamsSourceEmpty    GetUsageParamsSource = ""
+	GetUsageParamsSourcePartial  GetUsageParamsSource = "partial"
+	GetUsageParamsSourceReported GetUsageParamsSource = "reported"
+	GetUsageParamsSourceUnknown  GetUsageParamsSource = "unknown"
+)
+
+// Valid indicates whether the value is a known member of the GetUsageParamsSource enum.
+func (e GetUsageParamsSource) Valid() bool {
+	switch e {
+	case GetUsageParamsSourceCounted:
+		return true
+	case GetUsageParamsSourceEmpty:
+		return true
+	case GetUsageParamsSourcePartial:
+		return true
+	case GetUsageParamsSourceReported:
+		return true
+	case GetUsageParamsSourceUnknown:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for GetUsageParamsOrderBy.
+const (
+	GetUsageParamsOrderByAborted          GetUsageParamsOrderBy = "aborted"
+	GetUsageParamsOrderByAttempts         GetUsageParamsOrderBy = "attempts"
+	GetUsageParamsOrderByCompletionTokens GetUsageParamsOrderBy = "completion_tokens"
+	GetUsageParamsOrderByCost             GetUsageParamsOrderBy = "cost"
+	GetUsageParamsOrderByErrors           GetUsageParamsOrderBy = "errors"
+	GetUsageParamsOrderByPromptTokens     GetUsageParamsOrderBy = "prompt_tokens"
+	GetUsageParamsOrderByRefused          GetUsageParamsOrderBy = "refused"
+	GetUsageParamsOrderByRequests         GetUsageParamsOrderBy = "requests"
+	GetUsageParamsOrderByTokens           GetUsageParamsOrderBy = "tokens"
+)
+
+// Valid indicates whether the value is a known member of the GetUsageParamsOrderBy enum.
+func (e GetUsageParamsOrderBy) Valid() bool {
+	switch e {
+	case GetUsageParamsOrderByAborted:
+		return true
+	case GetUsageParamsOrderByAttempts:
+		return true
+	case GetUsageParamsOrderByCompletionTokens:
+		return true
+	case GetUsageParamsOrderByCost:
+		return true
+	case GetUsageParamsOrderByErrors:
+		return true
+	case GetUsageParamsOrderByPromptTokens:
+		return true
+	case GetUsageParamsOrderByRefused:
+		return true
+	case GetUsageParamsOrderByRequests:
+		return true
+	case GetUsageParamsOrderByTokens:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for GetUsageParamsFormat.
+const (
+	Csv  GetUsageParamsFormat = "csv"
+	Json GetUsageParamsFormat = "json"
+)
+
+// Valid indicates whether the value is a known member of the GetUsageParamsFormat enum.
+func (e GetUsageParamsFormat) Valid() bool {
+	switch e {
+	case Csv:
+		return true
+	case Json:
 		return true
 	default:
 		return false
@@ -470,8 +729,9 @@ type AnyValue5 map[string]interface{}
 
 // App 被服务、被计量的应用
 type App struct {
-	// Budget 预算；此版本里必须为空
-	Budget *map[string]interface{} `json:"budget,omitempty"`
+	// Budget 一期之内至多花多少；缺席或 `{}` 即没有预算。amount 与 tokens 至少给一个，都给则先到者为准。
+	// 花完之后的请求得到 429 `insufficient_quota`，直到下一期。
+	Budget *Budget `json:"budget,omitempty"`
 
 	// Class 等级
 	Class *AppClass `json:"class,omitempty"`
@@ -528,6 +788,48 @@ type AppKey struct {
 	// Secret 32–256 个可打印 ASCII；缺席：已有的密钥保持原值，新的由服务端生成（`vg-` 加 43 个 base64url 字符）。
 	// 应答里只有一处有它：刚由服务端生成的那一次。
 	Secret *KeySecret `json:"secret,omitempty"`
+}
+
+// Attempt 一次上游调用
+type Attempt struct {
+	// CachedTokens 输入里命中缓存的
+	CachedTokens *int64 `json:"cached_tokens"`
+
+	// CompletionTokens 输出
+	CompletionTokens *int64 `json:"completion_tokens"`
+
+	// Cost 费用，货币单位
+	Cost float32 `json:"cost"`
+
+	// DurationMs 这次调用多久，毫秒
+	DurationMs float32 `json:"duration_ms"`
+
+	// Number 从 1 起；上游看到的 x-request-id 是「请求号-number」
+	Number int `json:"number"`
+
+	// Outcome ok；client_error 上游以 4xx 拒绝；upstream_error 上游 5xx、断流、超时；gateway_error 网关的缺陷；aborted 客户端先走了，不是错误；limited 上游 429
+	Outcome Outcome `json:"outcome"`
+
+	// PromptTokens 输入 token；不知道则为 null
+	PromptTokens *int64 `json:"prompt_tokens"`
+
+	// ReasoningTokens 输出里推理的
+	ReasoningTokens *int64 `json:"reasoning_tokens"`
+
+	// ServedModel 这次调用代表的公开模型名
+	ServedModel string `json:"served_model"`
+
+	// Server 服务器
+	Server string `json:"server"`
+
+	// Source reported 上游报的；counted 自己数的；partial 断在半路时知道的；unknown 不知道；空是上游以错误作答，没有 token 可言
+	Source TokenSource `json:"source"`
+
+	// Status 上游的 HTTP 状态；没有收到头部则为 null
+	Status *int `json:"status"`
+
+	// UpstreamModel 上游模型名
+	UpstreamModel string `json:"upstream_model"`
 }
 
 // AuditChange 一处变化；形状同配置版本的差异，种类更多
@@ -626,6 +928,77 @@ type AuthMethods struct {
 		Secure bool `json:"secure"`
 	} `json:"transport"`
 }
+
+// Budget 一期之内至多花多少；缺席或 `{}` 即没有预算。amount 与 tokens 至少给一个，都给则先到者为准。
+// 花完之后的请求得到 429 `insufficient_quota`，直到下一期。
+type Budget struct {
+	// Amount 钱，以各模型的价格共用的货币计，至多 9 位小数；0 或缺席即不限
+	//
+	// Example: 100.5
+	Amount *float32 `json:"amount,omitempty"`
+
+	// Period 一个月（从一号零点），或一天（从零点）
+	Period *BudgetPeriod `json:"period,omitempty"`
+
+	// SoftPercent 花到百分之几就警告；0 即不警告
+	SoftPercent *int64 `json:"soft_percent,omitempty"`
+
+	// TimeZone IANA 时区名，定零点在哪一刻
+	//
+	// Example: Asia/Shanghai
+	TimeZone *string `json:"time_zone,omitempty"`
+
+	// Tokens 输入与输出 token 之和；0 或缺席即不限
+	Tokens *int64 `json:"tokens,omitempty"`
+}
+
+// BudgetPeriod 一个月（从一号零点），或一天（从零点）
+type BudgetPeriod string
+
+// BudgetStatus 一个应用的预算在这一期里的处境
+type BudgetStatus struct {
+	// Amount 钱的预算；0 即不限
+	Amount float32 `json:"amount"`
+
+	// App 应用
+	App string `json:"app"`
+
+	// Percent 花了百分之几，两项里大的那个；可以超过 100
+	Percent float32 `json:"percent"`
+
+	// Period 多久为一期
+	Period BudgetStatusPeriod `json:"period"`
+
+	// PeriodStart 这一期从何时起
+	PeriodStart time.Time `json:"period_start"`
+
+	// ResetsAt 何时重新开始
+	ResetsAt time.Time `json:"resets_at"`
+
+	// SoftPercent 警告线；0 即没有
+	SoftPercent int64 `json:"soft_percent"`
+
+	// Spent 这一期花了的钱
+	Spent float32 `json:"spent"`
+
+	// SpentTokens 这一期花了的 token
+	SpentTokens int64 `json:"spent_tokens"`
+
+	// State warning 即过了警告线，exhausted 即用完了
+	State BudgetStatusState `json:"state"`
+
+	// TimeZone 一期按哪个时区开始
+	TimeZone string `json:"time_zone"`
+
+	// Tokens token 的预算；0 即不限
+	Tokens int64 `json:"tokens"`
+}
+
+// BudgetStatusPeriod 多久为一期
+type BudgetStatusPeriod string
+
+// BudgetStatusState warning 即过了警告线，exhausted 即用完了
+type BudgetStatusState string
 
 // Change 一个对象的变化
 type Change struct {
@@ -1003,6 +1376,21 @@ type Node struct {
 	// InFlight 在途请求数
 	InFlight int64 `json:"in_flight"`
 
+	// Journal 它的用量记录此刻落在哪里；节点没有说则缺席
+	Journal *struct {
+		// Bytes 磁盘上占的字节，含确认之后留着备用的
+		Bytes int64 `json:"bytes"`
+
+		// Durable 新的记录写在磁盘上；为假即只在内存里，进程被杀就没有了
+		Durable bool `json:"durable"`
+
+		// Trouble 不在磁盘上的缘由，英文一行；durable 时为空
+		Trouble string `json:"trouble"`
+
+		// Unjournalled 这一次运行里只进了内存的请求数
+		Unjournalled int64 `json:"unjournalled"`
+	} `json:"journal,omitempty"`
+
 	// LastError 被拒的版本与理由，或节点最近一次值得知道的错误；没有则为空
 	LastError string `json:"last_error"`
 
@@ -1069,6 +1457,9 @@ type OperatorUpdate struct {
 	// Role 角色，后一个可以做前一个能做的一切。viewer 只看；operator 还能改配置、管节点；admin 还管操作员、别人的会话与令牌，看审计
 	Role Role `json:"role"`
 }
+
+// Outcome ok；client_error 上游以 4xx 拒绝；upstream_error 上游 5xx、断流、超时；gateway_error 网关的缺陷；aborted 客户端先走了，不是错误；limited 上游 429
+type Outcome string
 
 // PasswordChange 换口令
 type PasswordChange struct {
@@ -1193,6 +1584,222 @@ type Queue struct {
 // QueueRegime relaxed：节点手上有闲置的许可，本地即可开始；tight：逐个授予最该得到的那个请求
 type QueueRegime string
 
+// ReconcileFigures 两边的数与差
+type ReconcileFigures struct {
+	// BySource 我们的按 token 从哪里来分开：差得有没有道理看的就是它
+	BySource struct {
+		// Counted 出自同一个来源的
+		Counted ReconcileSource `json:"counted"`
+
+		// Partial 出自同一个来源的
+		Partial ReconcileSource `json:"partial"`
+
+		// Reported 出自同一个来源的
+		Reported ReconcileSource `json:"reported"`
+
+		// Unknown 出自同一个来源的
+		Unknown ReconcileSource `json:"unknown"`
+	} `json:"by_source"`
+
+	// Difference 供应商的减去我们的
+	Difference ReconcileValues `json:"difference"`
+
+	// Ours 我们的
+	Ours struct {
+		// CachedTokens 输入里命中缓存的
+		CachedTokens int64 `json:"cached_tokens"`
+
+		// ClientRequests 客户端的请求
+		ClientRequests int64 `json:"client_requests"`
+
+		// CompletionTokens 输出
+		CompletionTokens int64 `json:"completion_tokens"`
+
+		// Cost 按我们的价格
+		Cost float32 `json:"cost"`
+
+		// FailedRequests 其中以错误告终的
+		FailedRequests int64 `json:"failed_requests"`
+
+		// PromptTokens 输入
+		PromptTokens int64 `json:"prompt_tokens"`
+
+		// Requests 上游调用，与供应商的次数比的是它
+		Requests int64 `json:"requests"`
+	} `json:"ours"`
+
+	// Percent 差占我们的百分之几，四位小数；我们的是零则为 null
+	Percent ReconcileValues `json:"percent"`
+
+	// Theirs 供应商的；这一天没有这个模型则为 null
+	Theirs *struct {
+		// CachedTokens 输入里命中缓存的
+		CachedTokens *float32 `json:"cached_tokens"`
+
+		// CompletionTokens 输出
+		CompletionTokens *float32 `json:"completion_tokens"`
+
+		// Cost 费用
+		Cost *float32 `json:"cost"`
+
+		// PromptTokens 输入
+		PromptTokens *float32 `json:"prompt_tokens"`
+
+		// Requests 次数
+		Requests *float32 `json:"requests"`
+	} `json:"theirs"`
+}
+
+// ReconcileReport 一次对账
+type ReconcileReport struct {
+	// Currency 表里写的货币；没有写则为 null
+	Currency *string `json:"currency"`
+
+	// From 首日（含）
+	From openapi_types.Date `json:"from"`
+
+	// Notes 读的人该知道的，英文
+	Notes []string `json:"notes"`
+
+	// Rows 按日、模型升序
+	Rows []ReconcileRow `json:"rows"`
+
+	// Servers 哪些服务器；空为全部
+	Servers []string `json:"servers"`
+
+	// TimeZone 按哪个时区分日
+	TimeZone string `json:"time_zone"`
+
+	// To 末日（含）
+	To openapi_types.Date `json:"to"`
+
+	// Totals 两边的数与差
+	Totals ReconcileFigures `json:"totals"`
+
+	// Verdict 各行里最要看的
+	Verdict ReconcileReportVerdict `json:"verdict"`
+}
+
+// ReconcileReportVerdict 各行里最要看的
+type ReconcileReportVerdict string
+
+// ReconcileRow 一天一个上游模型
+type ReconcileRow struct {
+	// BySource 我们的按 token 从哪里来分开：差得有没有道理看的就是它
+	BySource struct {
+		// Counted 出自同一个来源的
+		Counted ReconcileSource `json:"counted"`
+
+		// Partial 出自同一个来源的
+		Partial ReconcileSource `json:"partial"`
+
+		// Reported 出自同一个来源的
+		Reported ReconcileSource `json:"reported"`
+
+		// Unknown 出自同一个来源的
+		Unknown ReconcileSource `json:"unknown"`
+	} `json:"by_source"`
+
+	// Day 哪一天
+	Day openapi_types.Date `json:"day"`
+
+	// Difference 供应商的减去我们的
+	Difference ReconcileValues `json:"difference"`
+
+	// Model 上游模型名；分不开的几个以「 + 」相连
+	Model string `json:"model"`
+
+	// Note 为什么，英文；可空
+	Note string `json:"note"`
+
+	// Ours 我们的
+	Ours struct {
+		// CachedTokens 输入里命中缓存的
+		CachedTokens int64 `json:"cached_tokens"`
+
+		// ClientRequests 客户端的请求
+		ClientRequests int64 `json:"client_requests"`
+
+		// CompletionTokens 输出
+		CompletionTokens int64 `json:"completion_tokens"`
+
+		// Cost 按我们的价格
+		Cost float32 `json:"cost"`
+
+		// FailedRequests 其中以错误告终的
+		FailedRequests int64 `json:"failed_requests"`
+
+		// PromptTokens 输入
+		PromptTokens int64 `json:"prompt_tokens"`
+
+		// Requests 上游调用，与供应商的次数比的是它
+		Requests int64 `json:"requests"`
+	} `json:"ours"`
+
+	// Percent 差占我们的百分之几，四位小数；我们的是零则为 null
+	Percent ReconcileValues `json:"percent"`
+
+	// Theirs 供应商的；这一天没有这个模型则为 null
+	Theirs *struct {
+		// CachedTokens 输入里命中缓存的
+		CachedTokens *float32 `json:"cached_tokens"`
+
+		// CompletionTokens 输出
+		CompletionTokens *float32 `json:"completion_tokens"`
+
+		// Cost 费用
+		Cost *float32 `json:"cost"`
+
+		// PromptTokens 输入
+		PromptTokens *float32 `json:"prompt_tokens"`
+
+		// Requests 次数
+		Requests *float32 `json:"requests"`
+	} `json:"theirs"`
+
+	// Verdict 判断
+	Verdict ReconcileRowVerdict `json:"verdict"`
+}
+
+// ReconcileRowVerdict 判断
+type ReconcileRowVerdict string
+
+// ReconcileSource 出自同一个来源的
+type ReconcileSource struct {
+	// CompletionTokens 输出
+	CompletionTokens int64 `json:"completion_tokens"`
+
+	// Cost 费用
+	Cost float32 `json:"cost"`
+
+	// FailedRequests 其中以错误告终的
+	FailedRequests int64 `json:"failed_requests"`
+
+	// PromptTokens 输入
+	PromptTokens int64 `json:"prompt_tokens"`
+
+	// Requests 上游调用
+	Requests int64 `json:"requests"`
+}
+
+// ReconcileValues 没有给的、没有比的是 null
+type ReconcileValues struct {
+	// CachedTokens 输入里命中缓存的
+	CachedTokens *float32 `json:"cached_tokens"`
+
+	// CompletionTokens 输出
+	CompletionTokens *float32 `json:"completion_tokens"`
+
+	// Cost 费用
+	Cost *float32 `json:"cost"`
+
+	// PromptTokens 输入
+	PromptTokens *float32 `json:"prompt_tokens"`
+
+	// Requests 次数
+	Requests *float32 `json:"requests"`
+}
+
 // Rejection 拒绝这一版的节点
 type Rejection struct {
 	// Error 节点给出的英文理由
@@ -1200,6 +1807,107 @@ type Rejection struct {
 
 	// Node 节点 id
 	Node string `json:"node"`
+}
+
+// Request 一个至少开始过一次上游调用的请求
+type Request struct {
+	// App 应用
+	App string `json:"app"`
+
+	// Attempts 每次上游调用，按发生次序
+	Attempts []Attempt `json:"attempts"`
+
+	// CachedTokens 输入里命中缓存的
+	CachedTokens *int64 `json:"cached_tokens"`
+
+	// ClientRequestId 客户端自己的请求号；没有则为空
+	ClientRequestId string `json:"client_request_id"`
+
+	// CompletionTokens 输出
+	CompletionTokens *int64 `json:"completion_tokens"`
+
+	// Cost 各次调用的费用之和，货币单位，没有舍入
+	Cost float32 `json:"cost"`
+
+	// DurationMs 从到达至结束，毫秒
+	DurationMs float32 `json:"duration_ms"`
+
+	// EndedAt 结束的时刻；重放补上的是最后一次被看见的时刻
+	EndedAt time.Time `json:"ended_at"`
+
+	// Endpoint 端点
+	//
+	// Example: chat.completions
+	Endpoint string `json:"endpoint"`
+
+	// FirstByteMs 从到达至首个上游正文字节，毫秒；没有首字节则为 null
+	FirstByteMs *float32 `json:"first_byte_ms"`
+
+	// Id 请求号，即应答头 x-request-id
+	Id string `json:"id"`
+
+	// KeyId 密钥的 id
+	KeyId string `json:"key_id"`
+
+	// KeyName 密钥的名字；查不到则为 null
+	KeyName *string `json:"key_name"`
+
+	// Model 所要的模型；没写模型的请求为空
+	Model string `json:"model"`
+
+	// Node 哪个节点
+	Node string `json:"node"`
+
+	// Outcome ok；client_error 上游以 4xx 拒绝；upstream_error 上游 5xx、断流、超时；gateway_error 网关的缺陷；aborted 客户端先走了，不是错误；limited 上游 429
+	Outcome Outcome `json:"outcome"`
+
+	// PromptTokens 各次调用的输入 token 之和；一次也不知道则为 null
+	PromptTokens *int64 `json:"prompt_tokens"`
+
+	// QueueMs 排队，毫秒
+	QueueMs float32 `json:"queue_ms"`
+
+	// ReasoningTokens 输出里推理的
+	ReasoningTokens *int64 `json:"reasoning_tokens"`
+
+	// Replayed 节点在这个请求进行中死去，这一条由重启后的重放补上
+	Replayed bool `json:"replayed"`
+
+	// Revision 计价所用的配置版本
+	Revision int64 `json:"revision"`
+
+	// ServedModel 作答并计价的模型
+	ServedModel string `json:"served_model"`
+
+	// Server 最后一次调用的服务器
+	Server string `json:"server"`
+
+	// Source reported 上游报的；counted 自己数的；partial 断在半路时知道的；unknown 不知道；空是上游以错误作答，没有 token 可言
+	Source TokenSource `json:"source"`
+
+	// StartedAt 到达的时刻
+	StartedAt time.Time `json:"started_at"`
+
+	// Status 给客户端的 HTTP 状态；没有写出头部则为 null
+	Status *int `json:"status"`
+
+	// Stream 是不是流
+	Stream bool `json:"stream"`
+
+	// Unjournalled 这一条没有进过节点的磁盘
+	Unjournalled bool `json:"unjournalled"`
+}
+
+// RequestPage 一页请求
+type RequestPage struct {
+	// Items 从新到旧；预算用完时可以不满
+	Items []Request `json:"items"`
+
+	// NextCursor 下一页从这里起；没有更多时为 null
+	NextCursor *string `json:"next_cursor"`
+
+	// SearchedUntil 这一页的预算用完时，比它新的都已看过；找完了则为 null
+	SearchedUntil *time.Time `json:"searched_until"`
 }
 
 // Revision 一个配置版本
@@ -1298,6 +2006,18 @@ type Server struct {
 	// CaPem 验证上游证书用的 PEM；缺席用系统的
 	CaPem *string `json:"ca_pem,omitempty"`
 
+	// Drain 客户端挂断后收到哪里为止；on_disconnect 是 cancel 时不看
+	Drain *struct {
+		// MaxConcurrency 一个节点上同时收几个；再多的立即取消
+		MaxConcurrency *int64 `json:"max_concurrency,omitempty"`
+
+		// MaxTokens 挂断后最多再收多少输出 token
+		MaxTokens *int64 `json:"max_tokens,omitempty"`
+
+		// TimeoutMs 从挂断起最多再收多久，毫秒
+		TimeoutMs *int64 `json:"timeout_ms,omitempty"`
+	} `json:"drain,omitempty"`
+
 	// Enabled 关掉后不再收请求
 	Enabled *bool `json:"enabled,omitempty"`
 
@@ -1317,7 +2037,7 @@ type Server struct {
 	// Example: gpu-1
 	Name string `json:"name"`
 
-	// OnDisconnect 客户端挂断时上游怎么办
+	// OnDisconnect 客户端挂断时上游怎么办：cancel 立即取消；drain 收到结束或 drain 的限制为止，用量因此是上游报的
 	OnDisconnect *ServerOnDisconnect `json:"on_disconnect,omitempty"`
 
 	// Provider 线上方言
@@ -1359,7 +2079,7 @@ type Server struct {
 	Version *int64 `json:"version,omitempty"`
 }
 
-// ServerOnDisconnect 客户端挂断时上游怎么办
+// ServerOnDisconnect 客户端挂断时上游怎么办：cancel 立即取消；drain 收到结束或 drain 的限制为止，用量因此是上游报的
 type ServerOnDisconnect string
 
 // ServerProvider 线上方言
@@ -1419,6 +2139,38 @@ type Session struct {
 // SessionMethod 怎样登录的
 type SessionMethod string
 
+// Settings 整套安装的设置
+type Settings struct {
+	// Currency ISO 4217 的三个字母；一套安装一种货币
+	Currency *string `json:"currency,omitempty"`
+
+	// Requests 逐条的请求怎样存
+	Requests *struct {
+		// Sample 存下的比例；总数从不抽样
+		Sample *float32 `json:"sample,omitempty"`
+	} `json:"requests,omitempty"`
+
+	// Retention 各级保留的天数（UTC）；minutes_days ≤ hours_days ≤ days_days
+	Retention *struct {
+		// DaysDays 每天（UTC）的用量；按月删
+		DaysDays *int `json:"days_days,omitempty"`
+
+		// HoursDays 每小时的用量；按月删。按月的预算要用，因此不短于 32 天
+		HoursDays *int `json:"hours_days,omitempty"`
+
+		// MinutesDays 每分钟的用量
+		MinutesDays *int `json:"minutes_days,omitempty"`
+
+		// RequestsDays 逐条的请求
+		RequestsDays *int `json:"requests_days,omitempty"`
+	} `json:"retention,omitempty"`
+
+	// TimeZone IANA 时区名，用量的查询没有另说时用它
+	//
+	// Example: Asia/Shanghai
+	TimeZone *string `json:"time_zone,omitempty"`
+}
+
 // Target 模型的一个去处
 type Target struct {
 	// Priority 层；小的先用
@@ -1468,6 +2220,55 @@ type Token struct {
 
 	// Scopes 空即不收窄
 	Scopes []Scope `json:"scopes"`
+}
+
+// TokenSource reported 上游报的；counted 自己数的；partial 断在半路时知道的；unknown 不知道；空是上游以错误作答，没有 token 可言
+type TokenSource string
+
+// UsageAccuracy 这份回答的数字是怎么来的，有多全、多新
+type UsageAccuracy struct {
+	// AsOf 读数的那一刻，数据库的钟
+	AsOf time.Time `json:"as_of"`
+
+	// BehindNodes 有记录还没有交来的节点，以最近一次心跳为准
+	BehindNodes int64 `json:"behind_nodes"`
+
+	// BehindRecords 它们一共有多少条没有交来
+	BehindRecords int64 `json:"behind_records"`
+
+	// CompleteUntil 在这之前结束的请求，凡节点说过的都已在内
+	CompleteUntil time.Time `json:"complete_until"`
+
+	// Lost 再也拿不出的记录：条数，与节点自己还记得的总数
+	Lost UsageLoss `json:"lost"`
+
+	// LostLater 再也拿不出的记录：条数，与节点自己还记得的总数
+	LostLater UsageLoss `json:"lost_later"`
+
+	// Pending 还没有并入各级的增量行；已经算进回答
+	Pending int64 `json:"pending"`
+
+	// RequestsReplayed 节点死去之后由重放补上的请求，已在 requests 里
+	RequestsReplayed int64 `json:"requests_replayed"`
+
+	// RequestsUnjournalled 没有进过磁盘的请求，已在 requests 里
+	RequestsUnjournalled int64 `json:"requests_unjournalled"`
+
+	// SilentNodes 此刻没有连着的节点；磁盘上也许还有没交来的记录
+	SilentNodes int64 `json:"silent_nodes"`
+	Sources     struct {
+		// Counted 出自同一个来源的有多少，各占多大一份（0 至 1；总数为零时为 0）
+		Counted UsageShare `json:"counted"`
+
+		// Partial 出自同一个来源的有多少，各占多大一份（0 至 1；总数为零时为 0）
+		Partial UsageShare `json:"partial"`
+
+		// Reported 出自同一个来源的有多少，各占多大一份（0 至 1；总数为零时为 0）
+		Reported UsageShare `json:"reported"`
+
+		// Unknown 出自同一个来源的有多少，各占多大一份（0 至 1；总数为零时为 0）
+		Unknown UsageShare `json:"unknown"`
+	} `json:"sources"`
 }
 
 // UsageFigures 可相加的数字与由它们算出的平均
@@ -1526,17 +2327,62 @@ type UsageFigures struct {
 	// Refused 没有到达任何服务器的请求
 	Refused int64 `json:"refused"`
 
+	// Replayed 其中由重放补上的请求
+	Replayed int64 `json:"replayed"`
+
 	// Requests 至少开始过一次上游调用的客户端请求，各计一次，记在最后一次调用的服务器上
 	Requests int64 `json:"requests"`
+
+	// Unjournalled 其中没有进过磁盘的请求
+	Unjournalled int64 `json:"unjournalled"`
+}
+
+// UsageLoss 再也拿不出的记录：条数，与节点自己还记得的总数
+type UsageLoss struct {
+	// Cost 其中已知的费用
+	Cost float32 `json:"cost"`
+
+	// Records 记录数
+	Records int64 `json:"records"`
+
+	// Requests 其中已知的请求
+	Requests int64 `json:"requests"`
+
+	// Tokens 其中已知的 token
+	Tokens int64 `json:"tokens"`
+}
+
+// UsagePercentiles 百分位，毫秒；键形如 p50、p99.9。没有一次观察的一组缺席
+type UsagePercentiles struct {
+	// DurationMs 从到达至结束
+	DurationMs *map[string]float32 `json:"duration_ms,omitempty"`
+
+	// FirstByteMs 从到达至首个上游字节
+	FirstByteMs *map[string]float32 `json:"first_byte_ms,omitempty"`
+
+	// QueueMs 排队
+	QueueMs *map[string]float32 `json:"queue_ms,omitempty"`
 }
 
 // UsageReport 用量
 type UsageReport struct {
-	// Rows 按 bucket、server、app、model 升序
+	// Accuracy 这份回答的数字是怎么来的，有多全、多新
+	Accuracy UsageAccuracy `json:"accuracy"`
+
+	// From 真正算进来的起点
+	From time.Time `json:"from"`
+
+	// Notes 这份回答有什么与所问不同；没有则缺席
+	Notes *[]string `json:"notes,omitempty"`
+
+	// Rows 按 bucket、名次（问了 top 时，other 最后）、各维度升序
 	Rows []UsageRow `json:"rows"`
 
-	// Totals 可相加的数字与由它们算出的平均
-	Totals UsageFigures `json:"totals"`
+	// To 真正算进来的终点
+	To time.Time `json:"to"`
+
+	// Totals 各行之和；百分位由并起来的分布读出
+	Totals UsageTotals `json:"totals"`
 }
 
 // UsageRow 一组用量；没有分组的维度缺席
@@ -1565,11 +2411,14 @@ type UsageRow struct {
 	// AvgQueueMs 每个请求平均排队，毫秒
 	AvgQueueMs float32 `json:"avg_queue_ms"`
 
-	// Bucket 时间桶的起点，UTC；interval=none 时缺席
+	// Bucket 时间桶的起点，以所问的时区写；interval=none 时缺席
 	Bucket *time.Time `json:"bucket,omitempty"`
 
 	// CachedTokens 输入里命中缓存的 token
 	CachedTokens int64 `json:"cached_tokens"`
+
+	// Code 拒绝的错误码；到达过服务器的请求记在 "" 上
+	Code *string `json:"code,omitempty"`
 
 	// CompletionTokens 输出 token
 	CompletionTokens int64 `json:"completion_tokens"`
@@ -1595,6 +2444,12 @@ type UsageRow struct {
 	// Model 所要的模型；没写模型的请求记在 "" 上
 	Model *string `json:"model,omitempty"`
 
+	// Other 为真即前几名之外的各组之和，各维度缺席；不是则缺席
+	Other *bool `json:"other,omitempty"`
+
+	// Percentiles 百分位，毫秒；键形如 p50、p99.9。没有一次观察的一组缺席
+	Percentiles *UsagePercentiles `json:"percentiles,omitempty"`
+
 	// PromptTokens 输入 token
 	PromptTokens int64 `json:"prompt_tokens"`
 
@@ -1604,11 +2459,113 @@ type UsageRow struct {
 	// Refused 没有到达任何服务器的请求
 	Refused int64 `json:"refused"`
 
+	// Replayed 其中由重放补上的请求
+	Replayed int64 `json:"replayed"`
+
 	// Requests 至少开始过一次上游调用的客户端请求，各计一次，记在最后一次调用的服务器上
 	Requests int64 `json:"requests"`
 
+	// ServedModel 作答并计价的模型；拒绝记在 "" 上
+	ServedModel *string `json:"served_model,omitempty"`
+
 	// Server 服务器；没有到达服务器的拒绝记在 "" 上
 	Server *string `json:"server,omitempty"`
+
+	// Source token 数从哪里来：reported、counted、partial、unknown；拒绝记在 "" 上
+	Source *string `json:"source,omitempty"`
+
+	// Unjournalled 其中没有进过磁盘的请求
+	Unjournalled int64 `json:"unjournalled"`
+}
+
+// UsageShare 出自同一个来源的有多少，各占多大一份（0 至 1；总数为零时为 0）
+type UsageShare struct {
+	// Attempts 上游调用
+	Attempts int64 `json:"attempts"`
+
+	// Cost 费用
+	Cost float32 `json:"cost"`
+
+	// Requests 最后一次调用出自这个来源的请求
+	Requests int64 `json:"requests"`
+
+	// RequestsShare 占全部请求
+	RequestsShare float32 `json:"requests_share"`
+
+	// Tokens 输入加输出的 token
+	Tokens int64 `json:"tokens"`
+
+	// TokensShare 占全部 token
+	TokensShare float32 `json:"tokens_share"`
+}
+
+// UsageTotals 各行之和；百分位由并起来的分布读出
+type UsageTotals struct {
+	// Aborted 客户端先走了
+	Aborted int64 `json:"aborted"`
+
+	// AttemptErrors 以错误告终的上游调用，含后来重试成功的
+	AttemptErrors int64 `json:"attempt_errors"`
+
+	// Attempts 上游调用，记在被调用的服务器上
+	Attempts int64 `json:"attempts"`
+
+	// AttemptsWithUsage 知道 token 数的上游调用；少于 attempts 时 token 数是下界
+	AttemptsWithUsage int64 `json:"attempts_with_usage"`
+
+	// AvgDurationMs 每个请求从到达至结束的平均，毫秒
+	AvgDurationMs float32 `json:"avg_duration_ms"`
+
+	// AvgFirstByteMs 从到达至首个上游字节的平均，毫秒；只算有首字节的请求
+	AvgFirstByteMs float32 `json:"avg_first_byte_ms"`
+
+	// AvgQueueMs 每个请求平均排队，毫秒
+	AvgQueueMs float32 `json:"avg_queue_ms"`
+
+	// CachedTokens 输入里命中缓存的 token
+	CachedTokens int64 `json:"cached_tokens"`
+
+	// CompletionTokens 输出 token
+	CompletionTokens int64 `json:"completion_tokens"`
+
+	// Cost 费用，货币单位，至多 9 位小数，没有舍入
+	Cost float32 `json:"cost"`
+
+	// Errors 下面四类之和；客户端中止不算错误
+	Errors int64 `json:"errors"`
+
+	// ErrorsClient 上游以 4xx 拒绝
+	ErrorsClient int64 `json:"errors_client"`
+
+	// ErrorsGateway 网关自己的缺陷
+	ErrorsGateway int64 `json:"errors_gateway"`
+
+	// ErrorsLimit 上游 429
+	ErrorsLimit int64 `json:"errors_limit"`
+
+	// ErrorsUpstream 上游 5xx、断流、超时
+	ErrorsUpstream int64 `json:"errors_upstream"`
+
+	// Percentiles 百分位，毫秒；键形如 p50、p99.9。没有一次观察的一组缺席
+	Percentiles *UsagePercentiles `json:"percentiles,omitempty"`
+
+	// PromptTokens 输入 token
+	PromptTokens int64 `json:"prompt_tokens"`
+
+	// ReasoningTokens 输出里推理的 token
+	ReasoningTokens int64 `json:"reasoning_tokens"`
+
+	// Refused 没有到达任何服务器的请求
+	Refused int64 `json:"refused"`
+
+	// Replayed 其中由重放补上的请求
+	Replayed int64 `json:"replayed"`
+
+	// Requests 至少开始过一次上游调用的客户端请求，各计一次，记在最后一次调用的服务器上
+	Requests int64 `json:"requests"`
+
+	// Unjournalled 其中没有进过磁盘的请求
+	Unjournalled int64 `json:"unjournalled"`
 }
 
 // All defines model for All.
@@ -1652,6 +2609,9 @@ type NotFound = Problem
 
 // PreconditionFailed RFC 9457 的问题文档
 type PreconditionFailed = Problem
+
+// QueryTimeout RFC 9457 的问题文档
+type QueryTimeout = Problem
 
 // Throttled RFC 9457 的问题文档
 type Throttled = Problem
@@ -1833,6 +2793,54 @@ type PutOperatorParams struct {
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
+// ListRequestsParams defines parameters for ListRequests.
+type ListRequestsParams struct {
+	// From 结束时刻的起点（含），RFC 3339
+	From *time.Time `form:"from,omitempty" json:"from,omitempty"`
+
+	// To 结束时刻的终点（不含），RFC 3339
+	To *time.Time `form:"to,omitempty" json:"to,omitempty"`
+
+	// App 应用；可重复
+	App *[]string `form:"app,omitempty" json:"app,omitempty"`
+
+	// Key 密钥的 id，或写作「应用/密钥名」；可重复，吊销了的也找得到
+	Key *[]string `form:"key,omitempty" json:"key,omitempty"`
+
+	// Model 客户端所要的公开模型名；可重复
+	Model *[]string `form:"model,omitempty" json:"model,omitempty"`
+
+	// Server 任何一次调用到过的服务器；可重复
+	Server *[]string `form:"server,omitempty" json:"server,omitempty"`
+
+	// Outcome 下场；可重复
+	Outcome *[]Outcome `form:"outcome,omitempty" json:"outcome,omitempty"`
+
+	// Status 给客户端的 HTTP 状态，0 是没有写出头部；可重复
+	Status *[]int `form:"status,omitempty" json:"status,omitempty"`
+
+	// Source 最后一次调用的 token 从哪里来；可重复
+	Source *[]TokenSource `form:"source,omitempty" json:"source,omitempty"`
+
+	// Stream 是不是流
+	Stream *bool `form:"stream,omitempty" json:"stream,omitempty"`
+
+	// MinDurationMs 从到达至结束至少这么久，毫秒
+	MinDurationMs *int64 `form:"min_duration_ms,omitempty" json:"min_duration_ms,omitempty"`
+
+	// Id 请求号，或客户端自己的请求号（它的 x-request-id）；一字不差
+	Id *string `form:"id,omitempty" json:"id,omitempty"`
+
+	// Q 各个号与名字（请求号、客户端的请求号、应用、模型、服务器、端点、节点、密钥 id）里的一段，不分大小写
+	Q *string `form:"q,omitempty" json:"q,omitempty"`
+
+	// Limit 一页至多多少条
+	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor 上一页的 next_cursor；筛选须与那时相同，否则 400
+	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
 // ListRevisionsParams defines parameters for ListRevisions.
 type ListRevisionsParams struct {
 	// Cursor 上一页的 `next_cursor`
@@ -1902,6 +2910,12 @@ type ListSessionsParams struct {
 	All *All `form:"all,omitempty" json:"all,omitempty"`
 }
 
+// PutSettingsParams defines parameters for PutSettings.
+type PutSettingsParams struct {
+	// IfMatch 只在当前 ETag 与之相同时才写，否则 412；`*` 表示只要存在
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
 // ListTokensParams defines parameters for ListTokens.
 type ListTokensParams struct {
 	// All 所有人的；只有管理员能看
@@ -1910,20 +2924,23 @@ type ListTokensParams struct {
 
 // GetUsageParams defines parameters for GetUsage.
 type GetUsageParams struct {
-	// From 起点（含），RFC 3339；缺省为 24 小时前
+	// From 起点（含），RFC 3339（查询串里的 + 写作 %2B），或 time_zone 里的一天 2026-11-01；缺省为 24 小时前
 	From *time.Time `form:"from,omitempty" json:"from,omitempty"`
 
-	// To 终点（不含），RFC 3339；缺省为现在
+	// To 终点（不含），写法同 from；缺省为现在
 	To *time.Time `form:"to,omitempty" json:"to,omitempty"`
 
 	// Interval 时间桶；`none` 表示整段合成一组。桶按 time_zone 对齐
 	Interval *GetUsageParamsInterval `form:"interval,omitempty" json:"interval,omitempty"`
 
-	// GroupBy 分组的维度，逗号分隔；缺省不分组
+	// GroupBy 分组的维度，逗号分隔，至多三个；缺省不分组
 	GroupBy *[]GetUsageParamsGroupBy `form:"group_by,omitempty" json:"group_by,omitempty"`
 
-	// TimeZone IANA 时区名，决定一小时与一天从哪里起；缺省 UTC
+	// TimeZone IANA 时区名，决定一小时与一天从哪里起；缺省是设置里的 time_zone
 	TimeZone *string `form:"time_zone,omitempty" json:"time_zone,omitempty"`
+
+	// Tz 同 time_zone；两个都给时须相同
+	Tz *string `form:"tz,omitempty" json:"tz,omitempty"`
 
 	// Server 只看这些服务器；可重复
 	Server *[]string `form:"server,omitempty" json:"server,omitempty"`
@@ -1931,8 +2948,29 @@ type GetUsageParams struct {
 	// App 只看这些应用；可重复
 	App *[]string `form:"app,omitempty" json:"app,omitempty"`
 
-	// Model 只看这些模型；可重复
+	// Model 只看这些模型（客户端要的）；可重复
 	Model *[]string `form:"model,omitempty" json:"model,omitempty"`
+
+	// ServedModel 只看这些作答并计价的模型；可重复
+	ServedModel *[]string `form:"served_model,omitempty" json:"served_model,omitempty"`
+
+	// Source 只看 token 数从这里来的调用；可重复。拒绝没有来源，是 ""
+	Source *[]GetUsageParamsSource `form:"source,omitempty" json:"source,omitempty"`
+
+	// Code 只看以这些错误码拒绝的；可重复。到达过服务器的请求没有拒绝码，是 ""
+	Code *[]string `form:"code,omitempty" json:"code,omitempty"`
+
+	// Top 只分开整段里最大的这么多组，其余各组并成一组（`other`）；要有 group_by
+	Top *int `form:"top,omitempty" json:"top,omitempty"`
+
+	// OrderBy top 以什么论大小；tokens 是输入加输出
+	OrderBy *GetUsageParamsOrderBy `form:"order_by,omitempty" json:"order_by,omitempty"`
+
+	// Percentiles 排队、首字节、从到达至结束的百分位，逗号分隔，大于 0、至多 100，至多十个；缺省不算。误差至多 4.4%
+	Percentiles *[]float64 `form:"percentiles,omitempty" json:"percentiles,omitempty"`
+
+	// Format 应答的格式；缺省看 Accept
+	Format *GetUsageParamsFormat `form:"format,omitempty" json:"format,omitempty"`
 }
 
 // GetUsageParamsInterval defines parameters for GetUsage.
@@ -1940,6 +2978,36 @@ type GetUsageParamsInterval string
 
 // GetUsageParamsGroupBy defines parameters for GetUsage.
 type GetUsageParamsGroupBy string
+
+// GetUsageParamsSource defines parameters for GetUsage.
+type GetUsageParamsSource string
+
+// GetUsageParamsOrderBy defines parameters for GetUsage.
+type GetUsageParamsOrderBy string
+
+// GetUsageParamsFormat defines parameters for GetUsage.
+type GetUsageParamsFormat string
+
+// ReconcileUsageParams defines parameters for ReconcileUsage.
+type ReconcileUsageParams struct {
+	// Server 账单所属的服务器；可重复，缺省为全部
+	Server *[]string `form:"server,omitempty" json:"server,omitempty"`
+
+	// TimeZone IANA 时区名，账单按它分日；缺省 UTC
+	TimeZone *string `form:"time_zone,omitempty" json:"time_zone,omitempty"`
+
+	// From 首日（含）；缺省为表里最早的一天
+	From *openapi_types.Date `form:"from,omitempty" json:"from,omitempty"`
+
+	// To 末日（含）；缺省为表里最晚的一天
+	To *openapi_types.Date `form:"to,omitempty" json:"to,omitempty"`
+
+	// Map 「表里的模型名=我们的上游模型名」；可重复
+	Map *[]string `form:"map,omitempty" json:"map,omitempty"`
+
+	// Column 「栏=表头」，栏是 day model currency requests prompt_tokens completion_tokens cached_tokens cost 之一；可重复
+	Column *[]string `form:"column,omitempty" json:"column,omitempty"`
+}
 
 // CreateAppJSONRequestBody defines body for CreateApp for application/json ContentType.
 type CreateAppJSONRequestBody = App
@@ -1976,6 +3044,9 @@ type OpenSessionJSONRequestBody = Credentials
 
 // PutPasswordJSONRequestBody defines body for PutPassword for application/json ContentType.
 type PutPasswordJSONRequestBody = PasswordChange
+
+// PutSettingsJSONRequestBody defines body for PutSettings for application/json ContentType.
+type PutSettingsJSONRequestBody = Settings
 
 // CreateTokenJSONRequestBody defines body for CreateToken for application/json ContentType.
 type CreateTokenJSONRequestBody = NewToken
@@ -2163,6 +3234,9 @@ type ServerInterface interface {
 	// PutApp 整个替换一个已有的应用
 	// (PUT /apps/{name})
 	PutApp(ctx echo.Context, name Name, params PutAppParams) error
+	// GetAppBudget 一个应用的预算花到了哪里
+	// (GET /apps/{name}/budget)
+	GetAppBudget(ctx echo.Context, name Name) error
 	// ListKeys 应用的密钥（不含明文）
 	// (GET /apps/{name}/keys)
 	ListKeys(ctx echo.Context, name Name) error
@@ -2184,6 +3258,9 @@ type ServerInterface interface {
 	// BeginOidc 去 OIDC 的提供方登录
 	// (GET /auth/oidc/login)
 	BeginOidc(ctx echo.Context, params BeginOidcParams) error
+	// ListBudgets 各应用的预算花到了哪里
+	// (GET /budgets)
+	ListBudgets(ctx echo.Context) error
 	// GetConfig 导出当前配置
 	// (GET /config)
 	GetConfig(ctx echo.Context) error
@@ -2235,6 +3312,12 @@ type ServerInterface interface {
 	// ListQueues 各服务器此刻的限额、在途与排队
 	// (GET /queues)
 	ListQueues(ctx echo.Context) error
+	// ListRequests 最近的请求，由新到旧
+	// (GET /requests)
+	ListRequests(ctx echo.Context, params ListRequestsParams) error
+	// GetRequest 一个请求
+	// (GET /requests/{id})
+	GetRequest(ctx echo.Context, id string) error
 	// ListRevisions 配置版本，从新到旧
 	// (GET /revisions)
 	ListRevisions(ctx echo.Context, params ListRevisionsParams) error
@@ -2286,6 +3369,12 @@ type ServerInterface interface {
 	// EndSession 结束一个会话
 	// (DELETE /sessions/{id})
 	EndSession(ctx echo.Context, id HoldingID) error
+	// GetSettings 设置
+	// (GET /settings)
+	GetSettings(ctx echo.Context) error
+	// PutSettings 整个换掉设置
+	// (PUT /settings)
+	PutSettings(ctx echo.Context, params PutSettingsParams) error
 	// ListTokens 管理令牌，按名字升序，没有明文
 	// (GET /tokens)
 	ListTokens(ctx echo.Context, params ListTokensParams) error
@@ -2298,6 +3387,9 @@ type ServerInterface interface {
 	// GetUsage 用量统计
 	// (GET /usage)
 	GetUsage(ctx echo.Context, params GetUsageParams) error
+	// ReconcileUsage 拿供应商的账单对照用量
+	// (POST /usage/reconcile)
+	ReconcileUsage(ctx echo.Context, params ReconcileUsageParams) error
 }
 
 // ServerInterfaceWrapper converts echo contexts to parameters.
@@ -2450,6 +3542,22 @@ func (w *ServerInterfaceWrapper) PutApp(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.PutApp(ctx, name, params)
+	return err
+}
+
+// GetAppBudget converts echo context to params.
+func (w *ServerInterfaceWrapper) GetAppBudget(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "name" -------------
+	var name Name
+
+	err = runtime.BindStyledParameterWithOptions("simple", "name", ctx.Param("name"), &name, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter name: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetAppBudget(ctx, name)
 	return err
 }
 
@@ -2685,6 +3793,15 @@ func (w *ServerInterfaceWrapper) BeginOidc(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.BeginOidc(ctx, params)
+	return err
+}
+
+// ListBudgets converts echo context to params.
+func (w *ServerInterfaceWrapper) ListBudgets(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListBudgets(ctx)
 	return err
 }
 
@@ -3073,6 +4190,138 @@ func (w *ServerInterfaceWrapper) ListQueues(ctx echo.Context) error {
 	return err
 }
 
+// ListRequests converts echo context to params.
+func (w *ServerInterfaceWrapper) ListRequests(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListRequestsParams
+	// ------------- Optional query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "from", ctx.QueryParams(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter from: %s", err))
+	}
+
+	// ------------- Optional query parameter "to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "to", ctx.QueryParams(), &params.To, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter to: %s", err))
+	}
+
+	// ------------- Optional query parameter "app" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "app", ctx.QueryParams(), &params.App, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter app: %s", err))
+	}
+
+	// ------------- Optional query parameter "key" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "key", ctx.QueryParams(), &params.Key, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter key: %s", err))
+	}
+
+	// ------------- Optional query parameter "model" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "model", ctx.QueryParams(), &params.Model, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter model: %s", err))
+	}
+
+	// ------------- Optional query parameter "server" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "server", ctx.QueryParams(), &params.Server, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter server: %s", err))
+	}
+
+	// ------------- Optional query parameter "outcome" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "outcome", ctx.QueryParams(), &params.Outcome, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter outcome: %s", err))
+	}
+
+	// ------------- Optional query parameter "status" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "status", ctx.QueryParams(), &params.Status, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter status: %s", err))
+	}
+
+	// ------------- Optional query parameter "source" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "source", ctx.QueryParams(), &params.Source, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter source: %s", err))
+	}
+
+	// ------------- Optional query parameter "stream" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "stream", ctx.QueryParams(), &params.Stream, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter stream: %s", err))
+	}
+
+	// ------------- Optional query parameter "min_duration_ms" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "min_duration_ms", ctx.QueryParams(), &params.MinDurationMs, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter min_duration_ms: %s", err))
+	}
+
+	// ------------- Optional query parameter "id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "id", ctx.QueryParams(), &params.Id, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", ctx.QueryParams(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter q: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListRequests(ctx, params)
+	return err
+}
+
+// GetRequest converts echo context to params.
+func (w *ServerInterfaceWrapper) GetRequest(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetRequest(ctx, id)
+	return err
+}
+
 // ListRevisions converts echo context to params.
 func (w *ServerInterfaceWrapper) ListRevisions(ctx echo.Context) error {
 	var err error
@@ -3438,6 +4687,44 @@ func (w *ServerInterfaceWrapper) EndSession(ctx echo.Context) error {
 	return err
 }
 
+// GetSettings converts echo context to params.
+func (w *ServerInterfaceWrapper) GetSettings(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetSettings(ctx)
+	return err
+}
+
+// PutSettings converts echo context to params.
+func (w *ServerInterfaceWrapper) PutSettings(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PutSettingsParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PutSettings(ctx, params)
+	return err
+}
+
 // ListTokens converts echo context to params.
 func (w *ServerInterfaceWrapper) ListTokens(ctx echo.Context) error {
 	var err error
@@ -3489,14 +4776,14 @@ func (w *ServerInterfaceWrapper) GetUsage(ctx echo.Context) error {
 	var params GetUsageParams
 	// ------------- Optional query parameter "from" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "from", ctx.QueryParams(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "from", ctx.QueryParams(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter from: %s", err))
 	}
 
 	// ------------- Optional query parameter "to" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "to", ctx.QueryParams(), &params.To, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "to", ctx.QueryParams(), &params.To, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter to: %s", err))
 	}
@@ -3522,6 +4809,13 @@ func (w *ServerInterfaceWrapper) GetUsage(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter time_zone: %s", err))
 	}
 
+	// ------------- Optional query parameter "tz" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tz", ctx.QueryParams(), &params.Tz, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter tz: %s", err))
+	}
+
 	// ------------- Optional query parameter "server" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "server", ctx.QueryParams(), &params.Server, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
@@ -3543,8 +4837,110 @@ func (w *ServerInterfaceWrapper) GetUsage(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter model: %s", err))
 	}
 
+	// ------------- Optional query parameter "served_model" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "served_model", ctx.QueryParams(), &params.ServedModel, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter served_model: %s", err))
+	}
+
+	// ------------- Optional query parameter "source" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "source", ctx.QueryParams(), &params.Source, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter source: %s", err))
+	}
+
+	// ------------- Optional query parameter "code" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "code", ctx.QueryParams(), &params.Code, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter code: %s", err))
+	}
+
+	// ------------- Optional query parameter "top" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "top", ctx.QueryParams(), &params.Top, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter top: %s", err))
+	}
+
+	// ------------- Optional query parameter "order_by" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "order_by", ctx.QueryParams(), &params.OrderBy, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter order_by: %s", err))
+	}
+
+	// ------------- Optional query parameter "percentiles" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", false, false, "percentiles", ctx.QueryParams(), &params.Percentiles, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter percentiles: %s", err))
+	}
+
+	// ------------- Optional query parameter "format" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "format", ctx.QueryParams(), &params.Format, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter format: %s", err))
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.GetUsage(ctx, params)
+	return err
+}
+
+// ReconcileUsage converts echo context to params.
+func (w *ServerInterfaceWrapper) ReconcileUsage(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReconcileUsageParams
+	// ------------- Optional query parameter "server" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "server", ctx.QueryParams(), &params.Server, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter server: %s", err))
+	}
+
+	// ------------- Optional query parameter "time_zone" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "time_zone", ctx.QueryParams(), &params.TimeZone, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter time_zone: %s", err))
+	}
+
+	// ------------- Optional query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "from", ctx.QueryParams(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: "date"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter from: %s", err))
+	}
+
+	// ------------- Optional query parameter "to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "to", ctx.QueryParams(), &params.To, runtime.BindQueryParameterOptions{Type: "string", Format: "date"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter to: %s", err))
+	}
+
+	// ------------- Optional query parameter "map" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "map", ctx.QueryParams(), &params.Map, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter map: %s", err))
+	}
+
+	// ------------- Optional query parameter "column" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "column", ctx.QueryParams(), &params.Column, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter column: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ReconcileUsage(ctx, params)
 	return err
 }
 
@@ -3639,11 +5035,18 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/nodes", wrapper.ListNodes, options.OperationMiddlewares["listNodes"]...)
 	router.DELETE(options.BaseURL+"/nodes/:id", wrapper.ForgetNode, options.OperationMiddlewares["forgetNode"]...)
 	router.POST(options.BaseURL+"/nodes/:id/drain", wrapper.DrainNode, options.OperationMiddlewares["drainNode"]...)
+	router.GET(options.BaseURL+"/budgets", wrapper.ListBudgets, options.OperationMiddlewares["listBudgets"]...)
+	router.GET(options.BaseURL+"/apps/:name/budget", wrapper.GetAppBudget, options.OperationMiddlewares["getAppBudget"]...)
 	router.GET(options.BaseURL+"/queues", wrapper.ListQueues, options.OperationMiddlewares["listQueues"]...)
 	router.GET(options.BaseURL+"/revisions", wrapper.ListRevisions, options.OperationMiddlewares["listRevisions"]...)
 	router.GET(options.BaseURL+"/revisions/:revision", wrapper.GetRevision, options.OperationMiddlewares["getRevision"]...)
 	router.GET(options.BaseURL+"/revisions/:revision/diff", wrapper.DiffRevisions, options.OperationMiddlewares["diffRevisions"]...)
 	router.POST(options.BaseURL+"/revisions/:revision/rollback", wrapper.Rollback, options.OperationMiddlewares["rollback"]...)
 	router.GET(options.BaseURL+"/usage", wrapper.GetUsage, options.OperationMiddlewares["getUsage"]...)
+	router.GET(options.BaseURL+"/settings", wrapper.GetSettings, options.OperationMiddlewares["getSettings"]...)
+	router.PUT(options.BaseURL+"/settings", wrapper.PutSettings, options.OperationMiddlewares["putSettings"]...)
+	router.POST(options.BaseURL+"/usage/reconcile", wrapper.ReconcileUsage, options.OperationMiddlewares["reconcileUsage"]...)
+	router.GET(options.BaseURL+"/requests", wrapper.ListRequests, options.OperationMiddlewares["listRequests"]...)
+	router.GET(options.BaseURL+"/requests/:id", wrapper.GetRequest, options.OperationMiddlewares["getRequest"]...)
 
 }

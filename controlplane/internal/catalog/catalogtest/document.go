@@ -84,6 +84,9 @@ func drawApps(t *rapid.T, servers []string) []object {
 		if len(servers) > 0 && rapid.Bool().Draw(t, "default") {
 			a["default_server"] = rapid.SampledFrom(servers).Draw(t, "default_server")
 		}
+		if rapid.Bool().Draw(t, "budgeted") {
+			a["budget"] = rapid.SampledFrom([]object{{}, {"amount": 100.5}, {"tokens": 7, "period": "day", "time_zone": "Asia/Shanghai", "soft_percent": 0}}).Draw(t, "budget")
+		}
 		if rapid.Bool().Draw(t, "keyed") {
 			a["keys"] = drawKeys(t)
 		}

@@ -42,6 +42,9 @@ CREATE TABLE usage_delta (
 );
 
 -- 已有的分钟与拒绝原样成为增量，由 roller 并入新的各级。
+-- 还没有换掉的旧副本也许正在写：先等它们写完、不许再写，否则读过之后才提交的会随旧表一起丢。次序同它们写的次序，不互锁。
+LOCK TABLE usage_refused IN SHARE ROW EXCLUSIVE MODE;
+LOCK TABLE usage_minute IN SHARE ROW EXCLUSIVE MODE;
 INSERT INTO usage_delta (
     minute, server, app, model, served_model, source, code, requests, attempts, refused,
     errors_client, errors_upstream, errors_gateway, errors_limit, aborted, attempt_errors, attempts_with_usage,
@@ -139,7 +142,8 @@ CREATE TABLE usage_day_by (LIKE usage_hour_by INCLUDING INDEXES) PARTITION BY RA
 CREATE INDEX ON usage_hour (app, bucket);
 CREATE INDEX ON usage_hour (server, bucket);
 
--- 过了保留期而删掉的小时，总数留在这里：守恒的核对不因删除而断。一个分区一行。
+-- 不再在各级里的总数，守恒的核对因此不因删除而断：一行一个清退了的天的合计的分区；late 是来得太晚、
+-- 连天都已清退的。
 CREATE TABLE usage_retired (
     partition         text        PRIMARY KEY,
     requests          bigint      NOT NULL,

@@ -4,7 +4,7 @@
 INSERT INTO nodes AS n (
     id, epoch, version, replica, session, connected, connected_at, last_seen,
     applied_revision, applied_digest, rejected_revision, rejected_reason,
-    in_flight, waiting, unreported, draining, ejections, reported_error
+    in_flight, waiting, unreported, draining, ejections, reported_error, journal
 )
 SELECT
     unnest(@ids::text[]), unnest(@epochs::bigint[]), unnest(@versions::text[]), @replica::text,
@@ -13,14 +13,16 @@ SELECT
     unnest(@applied_revisions::bigint[]), unnest(@applied_digests::bytea[]),
     unnest(@rejected_revisions::bigint[]), unnest(@rejected_reasons::text[]),
     unnest(@in_flight::bigint[]), unnest(@waiting::bigint[]), unnest(@unreported::bigint[]),
-    unnest(@draining::boolean[]), unnest(@ejections::jsonb[]), unnest(@reported_errors::text[])
+    unnest(@draining::boolean[]), unnest(@ejections::jsonb[]), unnest(@reported_errors::text[]),
+    unnest(@journals::jsonb[])
 ON CONFLICT (id) DO UPDATE SET
     epoch = EXCLUDED.epoch, version = EXCLUDED.version, replica = EXCLUDED.replica, session = EXCLUDED.session,
     connected = EXCLUDED.connected, connected_at = EXCLUDED.connected_at, last_seen = EXCLUDED.last_seen,
     applied_revision = EXCLUDED.applied_revision, applied_digest = EXCLUDED.applied_digest,
     rejected_revision = EXCLUDED.rejected_revision, rejected_reason = EXCLUDED.rejected_reason,
     in_flight = EXCLUDED.in_flight, waiting = EXCLUDED.waiting, unreported = EXCLUDED.unreported,
-    draining = EXCLUDED.draining, ejections = EXCLUDED.ejections, reported_error = EXCLUDED.reported_error
+    draining = EXCLUDED.draining, ejections = EXCLUDED.ejections, reported_error = EXCLUDED.reported_error,
+    journal = EXCLUDED.journal
 WHERE n.session = EXCLUDED.session
     OR n.connected_at < EXCLUDED.connected_at
     OR (EXCLUDED.connected AND (NOT n.connected OR n.last_seen < now() - interval '10 seconds'))
@@ -32,7 +34,7 @@ SELECT
     id, epoch, version, replica,
     (connected AND last_seen >= now() - interval '10 seconds')::boolean AS live,
     connected_at, last_seen, applied_revision, applied_digest, rejected_revision, rejected_reason,
-    in_flight, waiting, unreported, draining, ejections, reported_error
+    in_flight, waiting, unreported, draining, ejections, reported_error, journal
 FROM nodes
 ORDER BY id;
 

@@ -132,35 +132,3 @@ ON CONFLICT (partition) DO UPDATE SET
     reasoning_tokens = u.reasoning_tokens + EXCLUDED.reasoning_tokens,
     cost_nano = u.cost_nano + EXCLUDED.cost_nano,
     retired_at = now();
-
--- name: FoldUsageCursors :execrows
--- 游标连同它的洞一起删去，差额记成 usage_retired 的一行（cursors，为负）：守恒不变。
-WITH idle AS (
-    DELETE FROM usage_cursor WHERE updated_at < @before
-    RETURNING *
-), holes AS (
-    DELETE FROM usage_gap AS g USING idle WHERE g.node_id = idle.node_id AND g.epoch = idle.epoch
-    RETURNING g.*
-), h AS (
-    SELECT COALESCE(sum(requests), 0) AS requests, COALESCE(sum(attempts), 0) AS attempts, COALESCE(sum(refused), 0) AS refused, COALESCE(sum(prompt_tokens), 0) AS prompt_tokens, COALESCE(sum(completion_tokens), 0) AS completion_tokens, COALESCE(sum(cached_tokens), 0) AS cached_tokens, COALESCE(sum(reasoning_tokens), 0) AS reasoning_tokens, COALESCE(sum(cost_nano), 0) AS cost_nano FROM holes
-), c AS (
-    SELECT COALESCE(sum(cum_requests), 0) AS requests, COALESCE(sum(cum_attempts), 0) AS attempts, COALESCE(sum(cum_refused), 0) AS refused, COALESCE(sum(cum_prompt_tokens), 0) AS prompt_tokens, COALESCE(sum(cum_completion_tokens), 0) AS completion_tokens, COALESCE(sum(cum_cached_tokens), 0) AS cached_tokens, COALESCE(sum(cum_reasoning_tokens), 0) AS reasoning_tokens, COALESCE(sum(cum_cost_nano), 0) AS cost_nano FROM idle
-), folded AS (
-    INSERT INTO usage_retired AS u (
-        partition, requests, attempts, refused, prompt_tokens, completion_tokens, cached_tokens, reasoning_tokens, cost_nano
-    )
-    SELECT 'cursors', h.requests - c.requests, h.attempts - c.attempts, h.refused - c.refused, h.prompt_tokens - c.prompt_tokens, h.completion_tokens - c.completion_tokens, h.cached_tokens - c.cached_tokens, h.reasoning_tokens - c.reasoning_tokens, h.cost_nano - c.cost_nano
-    FROM h, c
-    WHERE EXISTS (SELECT FROM idle)
-    ON CONFLICT (partition) DO UPDATE SET
-    requests = u.requests + EXCLUDED.requests,
-    attempts = u.attempts + EXCLUDED.attempts,
-    refused = u.refused + EXCLUDED.refused,
-    prompt_tokens = u.prompt_tokens + EXCLUDED.prompt_tokens,
-    completion_tokens = u.completion_tokens + EXCLUDED.completion_tokens,
-    cached_tokens = u.cached_tokens + EXCLUDED.cached_tokens,
-    reasoning_tokens = u.reasoning_tokens + EXCLUDED.reasoning_tokens,
-    cost_nano = u.cost_nano + EXCLUDED.cost_nano,
-    retired_at = now()
-)
-SELECT node_id FROM idle;

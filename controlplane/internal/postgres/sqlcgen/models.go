@@ -110,6 +110,7 @@ type Node struct {
 	Ejections        []byte
 	ReportedError    string
 	DrainEpoch       *int64
+	Journal          []byte
 }
 
 type Object struct {

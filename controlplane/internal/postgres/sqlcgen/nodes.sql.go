@@ -34,7 +34,7 @@ SELECT
     id, epoch, version, replica,
     (connected AND last_seen >= now() - interval '10 seconds')::boolean AS live,
     connected_at, last_seen, applied_revision, applied_digest, rejected_revision, rejected_reason,
-    in_flight, waiting, unreported, draining, ejections, reported_error
+    in_flight, waiting, unreported, draining, ejections, reported_error, journal
 FROM nodes
 ORDER BY id
 `
@@ -57,6 +57,7 @@ type ListNodesRow struct {
 	Draining         bool
 	Ejections        []byte
 	ReportedError    string
+	Journal          []byte
 }
 
 // connected 以数据库的钟计算：副本死了来不及写，10 秒后就不算连着。
@@ -87,6 +88,7 @@ func (q *Queries) ListNodes(ctx context.Context) ([]ListNodesRow, error) {
 			&i.Draining,
 			&i.Ejections,
 			&i.ReportedError,
+			&i.Journal,
 		); err != nil {
 			return nil, err
 		}
@@ -126,7 +128,7 @@ const saveNodes = `-- name: SaveNodes :many
 INSERT INTO nodes AS n (
     id, epoch, version, replica, session, connected, connected_at, last_seen,
     applied_revision, applied_digest, rejected_revision, rejected_reason,
-    in_flight, waiting, unreported, draining, ejections, reported_error
+    in_flight, waiting, unreported, draining, ejections, reported_error, journal
 )
 SELECT
     unnest($1::text[]), unnest($2::bigint[]), unnest($3::text[]), $4::text,
@@ -135,14 +137,16 @@ SELECT
     unnest($9::bigint[]), unnest($10::bytea[]),
     unnest($11::bigint[]), unnest($12::text[]),
     unnest($13::bigint[]), unnest($14::bigint[]), unnest($15::bigint[]),
-    unnest($16::boolean[]), unnest($17::jsonb[]), unnest($18::text[])
+    unnest($16::boolean[]), unnest($17::jsonb[]), unnest($18::text[]),
+    unnest($19::jsonb[])
 ON CONFLICT (id) DO UPDATE SET
     epoch = EXCLUDED.epoch, version = EXCLUDED.version, replica = EXCLUDED.replica, session = EXCLUDED.session,
     connected = EXCLUDED.connected, connected_at = EXCLUDED.connected_at, last_seen = EXCLUDED.last_seen,
     applied_revision = EXCLUDED.applied_revision, applied_digest = EXCLUDED.applied_digest,
     rejected_revision = EXCLUDED.rejected_revision, rejected_reason = EXCLUDED.rejected_reason,
     in_flight = EXCLUDED.in_flight, waiting = EXCLUDED.waiting, unreported = EXCLUDED.unreported,
-    draining = EXCLUDED.draining, ejections = EXCLUDED.ejections, reported_error = EXCLUDED.reported_error
+    draining = EXCLUDED.draining, ejections = EXCLUDED.ejections, reported_error = EXCLUDED.reported_error,
+    journal = EXCLUDED.journal
 WHERE n.session = EXCLUDED.session
     OR n.connected_at < EXCLUDED.connected_at
     OR (EXCLUDED.connected AND (NOT n.connected OR n.last_seen < now() - interval '10 seconds'))
@@ -168,6 +172,7 @@ type SaveNodesParams struct {
 	Draining          []bool
 	Ejections         [][]byte
 	ReportedErrors    []string
+	Journals          [][]byte
 }
 
 type SaveNodesRow struct {
@@ -197,6 +202,7 @@ func (q *Queries) SaveNodes(ctx context.Context, arg SaveNodesParams) ([]SaveNod
 		arg.Draining,
 		arg.Ejections,
 		arg.ReportedErrors,
+		arg.Journals,
 	)
 	if err != nil {
 		return nil, err

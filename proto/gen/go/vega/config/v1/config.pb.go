@@ -930,7 +930,10 @@ type Budgets struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Apps  []*BudgetStatus        `protobuf:"bytes,1,rep,name=apps,proto3" json:"apps,omitempty"`
 	// nodes 是此刻连着的节点数，至少 1：控制面不在时，每个节点至多再花余下的 1/nodes。
-	Nodes         int64 `protobuf:"varint,2,opt,name=nodes,proto3" json:"nodes,omitempty"`
+	Nodes int64 `protobuf:"varint,2,opt,name=nodes,proto3" json:"nodes,omitempty"`
+	// cursors 是收到这条的节点自己的用量游标：这些序号及以前的记录都已在 apps 的花费里。
+	// 在算花费之前读出，所以花费可以比游标新，从不比它旧。
+	Cursors       []*UsageCursor `protobuf:"bytes,3,rep,name=cursors,proto3" json:"cursors,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -979,6 +982,66 @@ func (x *Budgets) GetNodes() int64 {
 	return 0
 }
 
+func (x *Budgets) GetCursors() []*UsageCursor {
+	if x != nil {
+		return x.Cursors
+	}
+	return nil
+}
+
+// UsageCursor 说一个 epoch 的用量记录已经入库到哪一条。
+type UsageCursor struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Epoch         uint64                 `protobuf:"fixed64,1,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	HighWater     uint64                 `protobuf:"varint,2,opt,name=high_water,json=highWater,proto3" json:"high_water,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UsageCursor) Reset() {
+	*x = UsageCursor{}
+	mi := &file_vega_config_v1_config_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UsageCursor) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UsageCursor) ProtoMessage() {}
+
+func (x *UsageCursor) ProtoReflect() protoreflect.Message {
+	mi := &file_vega_config_v1_config_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UsageCursor.ProtoReflect.Descriptor instead.
+func (*UsageCursor) Descriptor() ([]byte, []int) {
+	return file_vega_config_v1_config_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *UsageCursor) GetEpoch() uint64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+func (x *UsageCursor) GetHighWater() uint64 {
+	if x != nil {
+		return x.HighWater
+	}
+	return 0
+}
+
 // BudgetStatus 是一个 app 在这一期里已经入库的花费。
 type BudgetStatus struct {
 	state             protoimpl.MessageState `protogen:"open.v1"`
@@ -995,7 +1058,7 @@ type BudgetStatus struct {
 
 func (x *BudgetStatus) Reset() {
 	*x = BudgetStatus{}
-	mi := &file_vega_config_v1_config_proto_msgTypes[9]
+	mi := &file_vega_config_v1_config_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1007,7 +1070,7 @@ func (x *BudgetStatus) String() string {
 func (*BudgetStatus) ProtoMessage() {}
 
 func (x *BudgetStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_vega_config_v1_config_proto_msgTypes[9]
+	mi := &file_vega_config_v1_config_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1020,7 +1083,7 @@ func (x *BudgetStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BudgetStatus.ProtoReflect.Descriptor instead.
 func (*BudgetStatus) Descriptor() ([]byte, []int) {
-	return file_vega_config_v1_config_proto_rawDescGZIP(), []int{9}
+	return file_vega_config_v1_config_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *BudgetStatus) GetApp() string {
@@ -1074,7 +1137,7 @@ type SnapshotUpdate struct {
 
 func (x *SnapshotUpdate) Reset() {
 	*x = SnapshotUpdate{}
-	mi := &file_vega_config_v1_config_proto_msgTypes[10]
+	mi := &file_vega_config_v1_config_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1086,7 +1149,7 @@ func (x *SnapshotUpdate) String() string {
 func (*SnapshotUpdate) ProtoMessage() {}
 
 func (x *SnapshotUpdate) ProtoReflect() protoreflect.Message {
-	mi := &file_vega_config_v1_config_proto_msgTypes[10]
+	mi := &file_vega_config_v1_config_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1099,7 +1162,7 @@ func (x *SnapshotUpdate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotUpdate.ProtoReflect.Descriptor instead.
 func (*SnapshotUpdate) Descriptor() ([]byte, []int) {
-	return file_vega_config_v1_config_proto_rawDescGZIP(), []int{10}
+	return file_vega_config_v1_config_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *SnapshotUpdate) GetRevision() uint64 {
@@ -1147,7 +1210,7 @@ type Drain struct {
 
 func (x *Drain) Reset() {
 	*x = Drain{}
-	mi := &file_vega_config_v1_config_proto_msgTypes[11]
+	mi := &file_vega_config_v1_config_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1159,7 +1222,7 @@ func (x *Drain) String() string {
 func (*Drain) ProtoMessage() {}
 
 func (x *Drain) ProtoReflect() protoreflect.Message {
-	mi := &file_vega_config_v1_config_proto_msgTypes[11]
+	mi := &file_vega_config_v1_config_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1172,7 +1235,7 @@ func (x *Drain) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Drain.ProtoReflect.Descriptor instead.
 func (*Drain) Descriptor() ([]byte, []int) {
-	return file_vega_config_v1_config_proto_rawDescGZIP(), []int{11}
+	return file_vega_config_v1_config_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Drain) GetReason() string {
@@ -1197,7 +1260,7 @@ type Snapshot struct {
 
 func (x *Snapshot) Reset() {
 	*x = Snapshot{}
-	mi := &file_vega_config_v1_config_proto_msgTypes[12]
+	mi := &file_vega_config_v1_config_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1209,7 +1272,7 @@ func (x *Snapshot) String() string {
 func (*Snapshot) ProtoMessage() {}
 
 func (x *Snapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_vega_config_v1_config_proto_msgTypes[12]
+	mi := &file_vega_config_v1_config_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1222,7 +1285,7 @@ func (x *Snapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Snapshot.ProtoReflect.Descriptor instead.
 func (*Snapshot) Descriptor() ([]byte, []int) {
-	return file_vega_config_v1_config_proto_rawDescGZIP(), []int{12}
+	return file_vega_config_v1_config_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Snapshot) GetServers() []*Server {
@@ -1272,7 +1335,7 @@ type Limits struct {
 
 func (x *Limits) Reset() {
 	*x = Limits{}
-	mi := &file_vega_config_v1_config_proto_msgTypes[13]
+	mi := &file_vega_config_v1_config_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1284,7 +1347,7 @@ func (x *Limits) String() string {
 func (*Limits) ProtoMessage() {}
 
 func (x *Limits) ProtoReflect() protoreflect.Message {
-	mi := &file_vega_config_v1_config_proto_msgTypes[13]
+	mi := &file_vega_config_v1_config_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1297,7 +1360,7 @@ func (x *Limits) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Limits.ProtoReflect.Descriptor instead.
 func (*Limits) Descriptor() ([]byte, []int) {
-	return file_vega_config_v1_config_proto_rawDescGZIP(), []int{13}
+	return file_vega_config_v1_config_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Limits) GetMaxConcurrency() int64 {
@@ -1349,7 +1412,7 @@ type Server struct {
 
 func (x *Server) Reset() {
 	*x = Server{}
-	mi := &file_vega_config_v1_config_proto_msgTypes[14]
+	mi := &file_vega_config_v1_config_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1361,7 +1424,7 @@ func (x *Server) String() string {
 func (*Server) ProtoMessage() {}
 
 func (x *Server) ProtoReflect() protoreflect.Message {
-	mi := &file_vega_config_v1_config_proto_msgTypes[14]
+	mi := &file_vega_config_v1_config_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1374,7 +1437,7 @@ func (x *Server) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Server.ProtoReflect.Descriptor instead.
 func (*Server) Descriptor() ([]byte, []int) {
-	return file_vega_config_v1_config_proto_rawDescGZIP(), []int{14}
+	return file_vega_config_v1_config_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Server) GetName() string {
@@ -1504,7 +1567,7 @@ type DrainLimits struct {
 
 func (x *DrainLimits) Reset() {
 	*x = DrainLimits{}
-	mi := &file_vega_config_v1_config_proto_msgTypes[15]
+	mi := &file_vega_config_v1_config_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1516,7 +1579,7 @@ func (x *DrainLimits) String() string {
 func (*DrainLimits) ProtoMessage() {}
 
 func (x *DrainLimits) ProtoReflect() protoreflect.Message {
-	mi := &file_vega_config_v1_config_proto_msgTypes[15]
+	mi := &file_vega_config_v1_config_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1529,7 +1592,7 @@ func (x *DrainLimits) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainLimits.ProtoReflect.Descriptor instead.
 func (*DrainLimits) Descriptor() ([]byte, []int) {
-	return file_vega_config_v1_config_proto_rawDescGZIP(), []int{15}
+	return file_vega_config_v1_config_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *DrainLimits) GetTimeoutMs() int64 {
@@ -1563,7 +1626,7 @@ type Queue struct {
 
 func (x *Queue) Reset() {
 	*x = Queue{}
-	mi := &file_vega_config_v1_config_proto_msgTypes[16]
+	mi := &file_vega_config_v1_config_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1575,7 +1638,7 @@ func (x *Queue) String() string {
 func (*Queue) ProtoMessage() {}
 
 func (x *Queue) ProtoReflect() protoreflect.Message {
-	mi := &file_vega_config_v1_config_proto_msgTypes[16]
+	mi := &file_vega_config_v1_config_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1588,7 +1651,7 @@ func (x *Queue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Queue.ProtoReflect.Descriptor instead.
 func (*Queue) Descriptor() ([]byte, []int) {
-	return file_vega_config_v1_config_proto_rawDescGZIP(), []int{16}
+	return file_vega_config_v1_config_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Queue) GetTimeoutMs() int64 {
@@ -1617,7 +1680,7 @@ type Timeouts struct {
 
 func (x *Timeouts) Reset() {
 	*x = Timeouts{}
-	mi := &file_vega_config_v1_config_proto_msgTypes[17]
+	mi := &file_vega_config_v1_config_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1629,7 +1692,7 @@ func (x *Timeouts) String() string {
 func (*Timeouts) ProtoMessage() {}
 
 func (x *Timeouts) ProtoReflect() protoreflect.Message {
-	mi := &file_vega_config_v1_config_proto_msgTypes[17]
+	mi := &file_vega_config_v1_config_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1642,7 +1705,7 @@ func (x *Timeouts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Timeouts.ProtoReflect.Descriptor instead.
 func (*Timeouts) Descriptor() ([]byte, []int) {
-	return file_vega_config_v1_config_proto_rawDescGZIP(), []int{17}
+	return file_vega_config_v1_config_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Timeouts) GetConnectMs() int64 {
@@ -1683,7 +1746,7 @@ type Header struct {
 
 func (x *Header) Reset() {
 	*x = Header{}
-	mi := &file_vega_config_v1_config_proto_msgTypes[18]
+	mi := &file_vega_config_v1_config_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1695,7 +1758,7 @@ func (x *Header) String() string {
 func (*Header) ProtoMessage() {}
 
 func (x *Header) ProtoReflect() protoreflect.Message {
-	mi := &file_vega_config_v1_config_proto_msgTypes[18]
+	mi := &file_vega_config_v1_config_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1708,7 +1771,7 @@ func (x *Header) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Header.ProtoReflect.Descriptor instead.
 func (*Header) Descriptor() ([]byte, []int) {
-	return file_vega_config_v1_config_proto_rawDescGZIP(), []int{18}
+	return file_vega_config_v1_config_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Header) GetName() string {
@@ -1738,7 +1801,7 @@ type Model struct {
 
 func (x *Model) Reset() {
 	*x = Model{}
-	mi := &file_vega_config_v1_config_proto_msgTypes[19]
+	mi := &file_vega_config_v1_config_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1750,7 +1813,7 @@ func (x *Model) String() string {
 func (*Model) ProtoMessage() {}
 
 func (x *Model) ProtoReflect() protoreflect.Message {
-	mi := &file_vega_config_v1_config_proto_msgTypes[19]
+	mi := &file_vega_config_v1_config_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1763,7 +1826,7 @@ func (x *Model) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Model.ProtoReflect.Descriptor instead.
 func (*Model) Descriptor() ([]byte, []int) {
-	return file_vega_config_v1_config_proto_rawDescGZIP(), []int{19}
+	return file_vega_config_v1_config_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Model) GetName() string {
@@ -1807,7 +1870,7 @@ type Target struct {
 
 func (x *Target) Reset() {
 	*x = Target{}
-	mi := &file_vega_config_v1_config_proto_msgTypes[20]
+	mi := &file_vega_config_v1_config_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1819,7 +1882,7 @@ func (x *Target) String() string {
 func (*Target) ProtoMessage() {}
 
 func (x *Target) ProtoReflect() protoreflect.Message {
-	mi := &file_vega_config_v1_config_proto_msgTypes[20]
+	mi := &file_vega_config_v1_config_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1832,7 +1895,7 @@ func (x *Target) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Target.ProtoReflect.Descriptor instead.
 func (*Target) Descriptor() ([]byte, []int) {
-	return file_vega_config_v1_config_proto_rawDescGZIP(), []int{20}
+	return file_vega_config_v1_config_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Target) GetServer() string {
@@ -1877,7 +1940,7 @@ type Prices struct {
 
 func (x *Prices) Reset() {
 	*x = Prices{}
-	mi := &file_vega_config_v1_config_proto_msgTypes[21]
+	mi := &file_vega_config_v1_config_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1889,7 +1952,7 @@ func (x *Prices) String() string {
 func (*Prices) ProtoMessage() {}
 
 func (x *Prices) ProtoReflect() protoreflect.Message {
-	mi := &file_vega_config_v1_config_proto_msgTypes[21]
+	mi := &file_vega_config_v1_config_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1902,7 +1965,7 @@ func (x *Prices) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Prices.ProtoReflect.Descriptor instead.
 func (*Prices) Descriptor() ([]byte, []int) {
-	return file_vega_config_v1_config_proto_rawDescGZIP(), []int{21}
+	return file_vega_config_v1_config_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Prices) GetInputNanoPerMillion() int64 {
@@ -1951,7 +2014,7 @@ type App struct {
 
 func (x *App) Reset() {
 	*x = App{}
-	mi := &file_vega_config_v1_config_proto_msgTypes[22]
+	mi := &file_vega_config_v1_config_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1963,7 +2026,7 @@ func (x *App) String() string {
 func (*App) ProtoMessage() {}
 
 func (x *App) ProtoReflect() protoreflect.Message {
-	mi := &file_vega_config_v1_config_proto_msgTypes[22]
+	mi := &file_vega_config_v1_config_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1976,7 +2039,7 @@ func (x *App) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use App.ProtoReflect.Descriptor instead.
 func (*App) Descriptor() ([]byte, []int) {
-	return file_vega_config_v1_config_proto_rawDescGZIP(), []int{22}
+	return file_vega_config_v1_config_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *App) GetName() string {
@@ -2053,7 +2116,7 @@ type Budget struct {
 
 func (x *Budget) Reset() {
 	*x = Budget{}
-	mi := &file_vega_config_v1_config_proto_msgTypes[23]
+	mi := &file_vega_config_v1_config_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2065,7 +2128,7 @@ func (x *Budget) String() string {
 func (*Budget) ProtoMessage() {}
 
 func (x *Budget) ProtoReflect() protoreflect.Message {
-	mi := &file_vega_config_v1_config_proto_msgTypes[23]
+	mi := &file_vega_config_v1_config_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2078,7 +2141,7 @@ func (x *Budget) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Budget.ProtoReflect.Descriptor instead.
 func (*Budget) Descriptor() ([]byte, []int) {
-	return file_vega_config_v1_config_proto_rawDescGZIP(), []int{23}
+	return file_vega_config_v1_config_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Budget) GetAmountNano() int64 {
@@ -2132,7 +2195,7 @@ type Key struct {
 
 func (x *Key) Reset() {
 	*x = Key{}
-	mi := &file_vega_config_v1_config_proto_msgTypes[24]
+	mi := &file_vega_config_v1_config_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2144,7 +2207,7 @@ func (x *Key) String() string {
 func (*Key) ProtoMessage() {}
 
 func (x *Key) ProtoReflect() protoreflect.Message {
-	mi := &file_vega_config_v1_config_proto_msgTypes[24]
+	mi := &file_vega_config_v1_config_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2157,7 +2220,7 @@ func (x *Key) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Key.ProtoReflect.Descriptor instead.
 func (*Key) Descriptor() ([]byte, []int) {
-	return file_vega_config_v1_config_proto_rawDescGZIP(), []int{24}
+	return file_vega_config_v1_config_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Key) GetId() string {
@@ -2246,10 +2309,15 @@ const file_vega_config_v1_config_proto_rawDesc = "" +
 	"\x06update\x18\x01 \x01(\v2\x1e.vega.config.v1.SnapshotUpdateH\x00R\x06update\x12-\n" +
 	"\x05drain\x18\x02 \x01(\v2\x15.vega.config.v1.DrainH\x00R\x05drain\x123\n" +
 	"\abudgets\x18\x03 \x01(\v2\x17.vega.config.v1.BudgetsH\x00R\abudgetsB\t\n" +
-	"\amessage\"Q\n" +
+	"\amessage\"\x88\x01\n" +
 	"\aBudgets\x120\n" +
 	"\x04apps\x18\x01 \x03(\v2\x1c.vega.config.v1.BudgetStatusR\x04apps\x12\x14\n" +
-	"\x05nodes\x18\x02 \x01(\x03R\x05nodes\"\xc0\x01\n" +
+	"\x05nodes\x18\x02 \x01(\x03R\x05nodes\x125\n" +
+	"\acursors\x18\x03 \x03(\v2\x1b.vega.config.v1.UsageCursorR\acursors\"B\n" +
+	"\vUsageCursor\x12\x14\n" +
+	"\x05epoch\x18\x01 \x01(\x06R\x05epoch\x12\x1d\n" +
+	"\n" +
+	"high_water\x18\x02 \x01(\x04R\thighWater\"\xc0\x01\n" +
 	"\fBudgetStatus\x12\x10\n" +
 	"\x03app\x18\x01 \x01(\tR\x03app\x12/\n" +
 	"\x14period_start_unix_ms\x18\x02 \x01(\x03R\x11periodStartUnixMs\x12+\n" +
@@ -2389,7 +2457,7 @@ func file_vega_config_v1_config_proto_rawDescGZIP() []byte {
 }
 
 var file_vega_config_v1_config_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_vega_config_v1_config_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
+var file_vega_config_v1_config_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
 var file_vega_config_v1_config_proto_goTypes = []any{
 	(Encoding)(0),          // 0: vega.config.v1.Encoding
 	(OnDisconnect)(0),      // 1: vega.config.v1.OnDisconnect
@@ -2405,22 +2473,23 @@ var file_vega_config_v1_config_proto_goTypes = []any{
 	(*Ejection)(nil),       // 11: vega.config.v1.Ejection
 	(*WatchResponse)(nil),  // 12: vega.config.v1.WatchResponse
 	(*Budgets)(nil),        // 13: vega.config.v1.Budgets
-	(*BudgetStatus)(nil),   // 14: vega.config.v1.BudgetStatus
-	(*SnapshotUpdate)(nil), // 15: vega.config.v1.SnapshotUpdate
-	(*Drain)(nil),          // 16: vega.config.v1.Drain
-	(*Snapshot)(nil),       // 17: vega.config.v1.Snapshot
-	(*Limits)(nil),         // 18: vega.config.v1.Limits
-	(*Server)(nil),         // 19: vega.config.v1.Server
-	(*DrainLimits)(nil),    // 20: vega.config.v1.DrainLimits
-	(*Queue)(nil),          // 21: vega.config.v1.Queue
-	(*Timeouts)(nil),       // 22: vega.config.v1.Timeouts
-	(*Header)(nil),         // 23: vega.config.v1.Header
-	(*Model)(nil),          // 24: vega.config.v1.Model
-	(*Target)(nil),         // 25: vega.config.v1.Target
-	(*Prices)(nil),         // 26: vega.config.v1.Prices
-	(*App)(nil),            // 27: vega.config.v1.App
-	(*Budget)(nil),         // 28: vega.config.v1.Budget
-	(*Key)(nil),            // 29: vega.config.v1.Key
+	(*UsageCursor)(nil),    // 14: vega.config.v1.UsageCursor
+	(*BudgetStatus)(nil),   // 15: vega.config.v1.BudgetStatus
+	(*SnapshotUpdate)(nil), // 16: vega.config.v1.SnapshotUpdate
+	(*Drain)(nil),          // 17: vega.config.v1.Drain
+	(*Snapshot)(nil),       // 18: vega.config.v1.Snapshot
+	(*Limits)(nil),         // 19: vega.config.v1.Limits
+	(*Server)(nil),         // 20: vega.config.v1.Server
+	(*DrainLimits)(nil),    // 21: vega.config.v1.DrainLimits
+	(*Queue)(nil),          // 22: vega.config.v1.Queue
+	(*Timeouts)(nil),       // 23: vega.config.v1.Timeouts
+	(*Header)(nil),         // 24: vega.config.v1.Header
+	(*Model)(nil),          // 25: vega.config.v1.Model
+	(*Target)(nil),         // 26: vega.config.v1.Target
+	(*Prices)(nil),         // 27: vega.config.v1.Prices
+	(*App)(nil),            // 28: vega.config.v1.App
+	(*Budget)(nil),         // 29: vega.config.v1.Budget
+	(*Key)(nil),            // 30: vega.config.v1.Key
 }
 var file_vega_config_v1_config_proto_depIdxs = []int32{
 	6,  // 0: vega.config.v1.WatchRequest.hello:type_name -> vega.config.v1.Hello
@@ -2429,35 +2498,36 @@ var file_vega_config_v1_config_proto_depIdxs = []int32{
 	9,  // 3: vega.config.v1.WatchRequest.status:type_name -> vega.config.v1.NodeStatus
 	11, // 4: vega.config.v1.NodeStatus.ejections:type_name -> vega.config.v1.Ejection
 	10, // 5: vega.config.v1.NodeStatus.journal:type_name -> vega.config.v1.JournalStatus
-	15, // 6: vega.config.v1.WatchResponse.update:type_name -> vega.config.v1.SnapshotUpdate
-	16, // 7: vega.config.v1.WatchResponse.drain:type_name -> vega.config.v1.Drain
+	16, // 6: vega.config.v1.WatchResponse.update:type_name -> vega.config.v1.SnapshotUpdate
+	17, // 7: vega.config.v1.WatchResponse.drain:type_name -> vega.config.v1.Drain
 	13, // 8: vega.config.v1.WatchResponse.budgets:type_name -> vega.config.v1.Budgets
-	14, // 9: vega.config.v1.Budgets.apps:type_name -> vega.config.v1.BudgetStatus
-	0,  // 10: vega.config.v1.SnapshotUpdate.encoding:type_name -> vega.config.v1.Encoding
-	19, // 11: vega.config.v1.Snapshot.servers:type_name -> vega.config.v1.Server
-	24, // 12: vega.config.v1.Snapshot.models:type_name -> vega.config.v1.Model
-	27, // 13: vega.config.v1.Snapshot.apps:type_name -> vega.config.v1.App
-	29, // 14: vega.config.v1.Snapshot.keys:type_name -> vega.config.v1.Key
-	18, // 15: vega.config.v1.Server.limits:type_name -> vega.config.v1.Limits
-	21, // 16: vega.config.v1.Server.queue:type_name -> vega.config.v1.Queue
-	22, // 17: vega.config.v1.Server.timeouts:type_name -> vega.config.v1.Timeouts
-	1,  // 18: vega.config.v1.Server.on_disconnect:type_name -> vega.config.v1.OnDisconnect
-	2,  // 19: vega.config.v1.Server.stream_usage:type_name -> vega.config.v1.StreamUsage
-	23, // 20: vega.config.v1.Server.headers:type_name -> vega.config.v1.Header
-	20, // 21: vega.config.v1.Server.drain_limits:type_name -> vega.config.v1.DrainLimits
-	25, // 22: vega.config.v1.Model.targets:type_name -> vega.config.v1.Target
-	26, // 23: vega.config.v1.Model.prices:type_name -> vega.config.v1.Prices
-	3,  // 24: vega.config.v1.App.class:type_name -> vega.config.v1.AppClass
-	18, // 25: vega.config.v1.App.limits:type_name -> vega.config.v1.Limits
-	28, // 26: vega.config.v1.App.budget:type_name -> vega.config.v1.Budget
-	4,  // 27: vega.config.v1.Budget.period:type_name -> vega.config.v1.BudgetPeriod
-	5,  // 28: vega.config.v1.ConfigService.Watch:input_type -> vega.config.v1.WatchRequest
-	12, // 29: vega.config.v1.ConfigService.Watch:output_type -> vega.config.v1.WatchResponse
-	29, // [29:30] is the sub-list for method output_type
-	28, // [28:29] is the sub-list for method input_type
-	28, // [28:28] is the sub-list for extension type_name
-	28, // [28:28] is the sub-list for extension extendee
-	0,  // [0:28] is the sub-list for field type_name
+	15, // 9: vega.config.v1.Budgets.apps:type_name -> vega.config.v1.BudgetStatus
+	14, // 10: vega.config.v1.Budgets.cursors:type_name -> vega.config.v1.UsageCursor
+	0,  // 11: vega.config.v1.SnapshotUpdate.encoding:type_name -> vega.config.v1.Encoding
+	20, // 12: vega.config.v1.Snapshot.servers:type_name -> vega.config.v1.Server
+	25, // 13: vega.config.v1.Snapshot.models:type_name -> vega.config.v1.Model
+	28, // 14: vega.config.v1.Snapshot.apps:type_name -> vega.config.v1.App
+	30, // 15: vega.config.v1.Snapshot.keys:type_name -> vega.config.v1.Key
+	19, // 16: vega.config.v1.Server.limits:type_name -> vega.config.v1.Limits
+	22, // 17: vega.config.v1.Server.queue:type_name -> vega.config.v1.Queue
+	23, // 18: vega.config.v1.Server.timeouts:type_name -> vega.config.v1.Timeouts
+	1,  // 19: vega.config.v1.Server.on_disconnect:type_name -> vega.config.v1.OnDisconnect
+	2,  // 20: vega.config.v1.Server.stream_usage:type_name -> vega.config.v1.StreamUsage
+	24, // 21: vega.config.v1.Server.headers:type_name -> vega.config.v1.Header
+	21, // 22: vega.config.v1.Server.drain_limits:type_name -> vega.config.v1.DrainLimits
+	26, // 23: vega.config.v1.Model.targets:type_name -> vega.config.v1.Target
+	27, // 24: vega.config.v1.Model.prices:type_name -> vega.config.v1.Prices
+	3,  // 25: vega.config.v1.App.class:type_name -> vega.config.v1.AppClass
+	19, // 26: vega.config.v1.App.limits:type_name -> vega.config.v1.Limits
+	29, // 27: vega.config.v1.App.budget:type_name -> vega.config.v1.Budget
+	4,  // 28: vega.config.v1.Budget.period:type_name -> vega.config.v1.BudgetPeriod
+	5,  // 29: vega.config.v1.ConfigService.Watch:input_type -> vega.config.v1.WatchRequest
+	12, // 30: vega.config.v1.ConfigService.Watch:output_type -> vega.config.v1.WatchResponse
+	30, // [30:31] is the sub-list for method output_type
+	29, // [29:30] is the sub-list for method input_type
+	29, // [29:29] is the sub-list for extension type_name
+	29, // [29:29] is the sub-list for extension extendee
+	0,  // [0:29] is the sub-list for field type_name
 }
 
 func init() { file_vega_config_v1_config_proto_init() }
@@ -2482,7 +2552,7 @@ func file_vega_config_v1_config_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_vega_config_v1_config_proto_rawDesc), len(file_vega_config_v1_config_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   25,
+			NumMessages:   26,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -1,0 +1,5 @@
+//go:build !seeded
+
+package gateway
+
+func broken(bug) bool { return false }

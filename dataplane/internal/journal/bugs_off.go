@@ -1,0 +1,5 @@
+//go:build !seeded
+
+package journal
+
+func broken(bug) bool { return false }
