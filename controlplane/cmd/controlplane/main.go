@@ -56,5 +56,15 @@ func command() *cobra.Command {
 		&cobra.Command{Use: "healthcheck", Short: "Ask the local control plane whether it is ready", Args: cobra.NoArgs, RunE: withConfig(func(ctx context.Context, cfg app.Config) error { return ops.Healthcheck(ctx, cfg.OpsAddr) })},
 		&cobra.Command{Use: "version", Short: "Print the version", Args: cobra.NoArgs, Run: func(*cobra.Command, []string) { fmt.Println(version) }},
 	)
+	root.AddCommand(userCommand(streams))
 	return root
+}
+
+func userCommand(streams cli.Streams) *cobra.Command {
+	user := &cobra.Command{Use: "user", Short: "Operators of the console", Args: cobra.NoArgs}
+	user.AddCommand(&cobra.Command{Use: "reset-password NAME", Short: "Give an operator a new one-time password through the admin API", Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			return cli.ResetPassword(c.Context(), os.Environ(), streams, args[0])
+		}})
+	return user
 }

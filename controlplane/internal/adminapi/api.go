@@ -3,6 +3,7 @@ package adminapi
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/vega-gateway/vega/controlplane/internal/admission"
 	"github.com/vega-gateway/vega/controlplane/internal/budget"
 	"github.com/vega-gateway/vega/controlplane/internal/catalog"
+	"github.com/vega-gateway/vega/controlplane/internal/identity"
 	"github.com/vega-gateway/vega/controlplane/internal/push"
 	"github.com/vega-gateway/vega/controlplane/internal/usage"
 )
@@ -40,9 +42,15 @@ type Config struct {
 	ProbeTimeout time.Duration
 	// TimeLimit 是一个请求从头到尾的上限：数据库没有回音时，不能让请求与连接一直占着。0 为 1 分钟。
 	TimeLimit time.Duration
+	// Proxies 是可信的代理；零值谁也不信。
+	Proxies identity.Proxies
+	// InsecureHTTP 许会话以明文走出本机。
+	InsecureHTTP bool
+	// ConsoleURL 是浏览器地址栏里的根，如 https://vega.example.com；空即请求里的 Host。
+	ConsoleURL string
 }
 
-// Deps 是管理 API 的依赖；Metrics 与 Console 之外都必填。
+// Deps 是管理 API 的依赖；OIDC、Metrics 与 Console 之外都必填。
 type Deps struct {
 	Store  Store
 	Fleet  Fleet
@@ -61,6 +69,10 @@ type Deps struct {
 	Log  *zap.Logger
 	// Metrics 为 nil 则不计数。
 	Metrics prometheus.Registerer
+	// Identity 认人；必填。
+	Identity *identity.Service
+	// OIDC 为 nil 即没有提供方。
+	OIDC OIDC
 	// Console 接住 /api 与 /healthz 之外的一切；nil 则那些路径都是 404。
 	Console http.Handler
 }
@@ -92,6 +104,7 @@ type api struct {
 	cfg   Config
 	deps  Deps
 	token tokenHash
+	cross *http.CrossOriginProtection
 }
 
 var _ openapi.ServerInterface = (*api)(nil)
@@ -121,15 +134,26 @@ func New(cfg Config, deps Deps) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &api{cfg: cfg, deps: deps, token: hashToken(cfg.Token)}
-	return &root{api: a.echo(m), console: deps.Console}, nil
+	if deps.Identity == nil {
+		return nil, errors.New("adminapi: nobody to ask who is who")
+	}
+	a := &api{cfg: cfg, deps: deps, token: hashToken(cfg.Token), cross: http.NewCrossOriginProtection()}
+	if cfg.ConsoleURL != "" {
+		if err := a.cross.AddTrustedOrigin(cfg.ConsoleURL); err != nil {
+			return nil, fmt.Errorf("console URL: %w", err)
+		}
+	}
+	e, err := a.echo(m)
+	if err != nil {
+		return nil, err
+	}
+	return &root{api: e, console: deps.Console}, nil
 }
 
-func (a *api) echo(m *metrics) *echo.Echo {
+func (a *api) echo(m *metrics) (*echo.Echo, error) {
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
 	e.HTTPErrorHandler = a.handleError
-	e.Use(identify, a.limitTime, m.observe, recoverPanic, a.authenticate)
-	openapi.RegisterHandlersWithBaseURL(e, a, basePath)
-	return e
+	e.Use(identify, a.limitTime, a.look, m.observe, recoverPanic, a.conceal)
+	return e, a.register(e)
 }

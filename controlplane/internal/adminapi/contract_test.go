@@ -52,6 +52,9 @@ func newBench(t *testing.T, store adminapi.Store, tune ...func(*adminapi.Config,
 	for _, f := range tune {
 		f(&cfg, &deps)
 	}
+	if deps.Identity == nil {
+		deps.Identity = defaultIdentity(t, store)
+	}
 	h, err := adminapi.New(cfg, deps)
 	if err != nil {
 		t.Fatal(err)
@@ -141,6 +144,13 @@ func (b *bench) send(method, path, body string, valid bool, header ...string) an
 		req.Header.Set("Content-Type", "application/json")
 	}
 	for i := 0; i < len(header); i += 2 {
+		if header[i+1] == "" {
+			req.Header.Del(header[i])
+			continue
+		}
+		if header[i] == "Host" {
+			req.Host = header[i+1]
+		}
 		req.Header.Set(header[i], header[i+1])
 	}
 	input := b.match(req)

@@ -18,6 +18,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/vega-gateway/vega/controlplane/internal/catalog"
+	"github.com/vega-gateway/vega/controlplane/internal/identity"
 	"github.com/vega-gateway/vega/proto/vegaerr"
 )
 
@@ -49,6 +50,9 @@ func (a *api) TestServer(c echo.Context, name string) error {
 	var secret catalog.Secret
 	if cred := cat.Credentials[name]; cred != nil {
 		secret = cred.Secret
+	}
+	if err := a.deps.Identity.Record(identity.On(ctx, "server "+name), ""); err != nil {
+		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, a.cfg.ProbeTimeout)
 	defer cancel()

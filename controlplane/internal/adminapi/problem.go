@@ -23,6 +23,7 @@ type problem struct {
 	Title     string            `json:"title"`
 	Status    int               `json:"status"`
 	Code      string            `json:"code"`
+	Reason    string            `json:"reason,omitempty"`
 	Detail    string            `json:"detail"`
 	RequestID string            `json:"request_id"`
 	Errors    []vegaerr.Problem `json:"errors,omitempty"`
@@ -91,7 +92,7 @@ func (a *api) explain(err error, c echo.Context) (*vegaerr.Error, problem) {
 	default:
 		e = vegaerr.As(err)
 	}
-	return e, problem{Status: status(e.Code), Code: e.Code.String(), Detail: e.Message, Errors: e.Problems}
+	return e, problem{Status: status(e.Code), Code: e.Code.String(), Reason: e.Reason, Detail: e.Message, Errors: e.Problems}
 }
 
 func explainEcho(he *echo.HTTPError, c echo.Context) (*vegaerr.Error, problem) {

@@ -38,6 +38,9 @@ func (r *requests) Request(_ context.Context, id string) (usage.Request, error) 
 	if r.id = id; r.err != nil {
 		return usage.Request{}, r.err
 	}
+	if len(r.page.Items) == 0 {
+		return usage.Request{}, vegaerr.New(vegaerr.NotFound, "", "no such request")
+	}
 	return r.page.Items[0], nil
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/vega-gateway/vega/controlplane/internal/adminapi"
 	"github.com/vega-gateway/vega/controlplane/internal/admission"
+	"github.com/vega-gateway/vega/controlplane/internal/identity"
 	"github.com/vega-gateway/vega/controlplane/internal/postgres"
 	"github.com/vega-gateway/vega/controlplane/internal/postgres/pgtest"
 	"github.com/vega-gateway/vega/controlplane/internal/push"
@@ -56,6 +57,35 @@ func openPostgres(t *testing.T) *postgres.Store {
 		t.Fatal(err)
 	}
 	return s
+}
+
+// cheap 是测试里的散列代价：规矩不变，只是快。
+func cheap() identity.Params { return identity.Params{MemoryKiB: 64, Passes: 1} }
+
+func defaultIdentity(t *testing.T, store adminapi.Store) *identity.Service {
+	t.Helper()
+	return newIdentity(t, store, identity.Config{})
+}
+
+// people 是与这台管理 API 同在一个库上的操作员。
+func (b *bench) people() *identity.Service {
+	b.t.Helper()
+	return defaultIdentity(b.t, b.store)
+}
+
+// newIdentity 总在真的 PostgreSQL 上：配置在内存里的测试另开一个库。
+func newIdentity(t *testing.T, store adminapi.Store, cfg identity.Config) *identity.Service {
+	t.Helper()
+	s, ok := store.(*postgres.Store)
+	if !ok {
+		s = openPostgres(t)
+	}
+	cfg.Argon = cheap()
+	people, err := identity.New(cfg, identity.Deps{Store: s, Log: zap.NewNop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return people
 }
 
 func migrate(ctx context.Context, url string) error {

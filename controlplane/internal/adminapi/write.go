@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/vega-gateway/vega/controlplane/internal/catalog"
+	"github.com/vega-gateway/vega/controlplane/internal/identity"
 	"github.com/vega-gateway/vega/controlplane/internal/push"
 )
 
@@ -39,7 +40,7 @@ func isTrue(b *bool) bool { return b != nil && *b }
 
 // commit 做完一次写，并写好应答的头。
 func (a *api) commit(c echo.Context, w change) (outcome, error) {
-	ctx := c.Request().Context()
+	ctx := identity.On(c.Request().Context(), w.object)
 	var out outcome
 	var err error
 	if isTrue(w.dryRun) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"sync/atomic"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 	"github.com/vega-gateway/vega/controlplane/internal/admission"
 	"github.com/vega-gateway/vega/controlplane/internal/budget"
 	"github.com/vega-gateway/vega/controlplane/internal/console"
+	"github.com/vega-gateway/vega/controlplane/internal/identity"
 	"github.com/vega-gateway/vega/controlplane/internal/nodeauth"
 	"github.com/vega-gateway/vega/controlplane/internal/push"
 	"github.com/vega-gateway/vega/controlplane/internal/reconcile"
@@ -149,9 +151,16 @@ func (a *App) assemble(ctx context.Context, cfg Config, version string) error {
 	if err != nil {
 		return fmt.Errorf("load console: %w", err)
 	}
+	people, err := identity.New(identity.Config{Idle: cfg.SessionIdle, Lifetime: cfg.SessionLifetime}, identity.Deps{Store: db.store, Log: a.log})
+	if err != nil {
+		return fmt.Errorf("make identity: %w", err)
+	}
+	if err := ensureFirst(ctx, cfg, people, a.log); err != nil {
+		return err
+	}
 	reader := usage.NewReader(db.store, nil)
-	api, err := adminapi.New(adminapi.Config{Token: creds.adminToken}, adminapi.Deps{
-		Store: db.store, Fleet: fleet, Usage: reader, Reconcile: reconcile.New(reader, db.store), Queues: grantor, Budgets: budgets, Settings: db.store, Requests: usage.NewRequestReader(usage.RequestConfig{}, db.store), Mint: db.store.Mint(), Log: a.log, Metrics: registry, Console: page})
+	api, err := a.adminAPI(cfg, creds, adminapi.Deps{
+		Store: db.store, Fleet: fleet, Usage: reader, Reconcile: reconcile.New(reader, db.store), Queues: grantor, Budgets: budgets, Settings: db.store, Requests: usage.NewRequestReader(usage.RequestConfig{}, db.store), Mint: db.store.Mint(), Log: a.log, Metrics: registry, Console: page, Identity: people})
 	if err != nil {
 		return fmt.Errorf("make admin API: %w", err)
 	}
@@ -163,6 +172,21 @@ func (a *App) assemble(ctx context.Context, cfg Config, version string) error {
 		func(ctx context.Context) error { return runHTTP(ctx, httpServer, a.listeners.http) },
 	}
 	return nil
+}
+
+// adminAPI 给管理 API 补上登录的设置。
+func (a *App) adminAPI(cfg Config, creds secrets, deps adminapi.Deps) (http.Handler, error) {
+	proxies, err := identity.ParseProxies(cfg.TrustedProxies)
+	if err != nil {
+		return nil, err
+	}
+	if deps.OIDC, err = cfg.provider(); err != nil {
+		return nil, err
+	}
+	if cfg.InsecureHTTP {
+		a.log.Warn("sessions may leave this machine in the clear (VEGA_INSECURE_HTTP)", zap.Stringer("http", a.HTTPAddr()))
+	}
+	return adminapi.New(adminapi.Config{Token: creds.adminToken, Proxies: proxies, InsecureHTTP: cfg.InsecureHTTP, ConsoleURL: cfg.ConsoleURL}, deps)
 }
 
 // prepareUsage 不等也不因此起不来：备份正读着、别的副本卡着都会做不成。缺的分区 roller 自己建，请求先落在默认分区里。

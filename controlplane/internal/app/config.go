@@ -38,6 +38,8 @@ type Config struct {
 	HTTPTLSCert  string `env:"VEGA_HTTP_TLS_CERT"`
 	HTTPTLSKey   string `env:"VEGA_HTTP_TLS_KEY"`
 
+	SignIn
+
 	LogLevel zapcore.Level `env:"VEGA_LOG_LEVEL" envDefault:"info"`
 	// PProf 打开运维监听上的 /debug/pprof。
 	PProf bool `env:"VEGA_PPROF"`
@@ -54,7 +56,7 @@ func FromEnv(environ []string) (Config, error) {
 
 // check 按次序看各项，因此同样的错总是点同一个名字。
 func (c *Config) check() error {
-	for _, check := range []func() error{c.checkAddresses, c.checkURLs, c.checkTLS, c.checkSecrets} {
+	for _, check := range []func() error{c.checkAddresses, c.checkURLs, c.checkTLS, c.checkSecrets, c.SignIn.check} {
 		if err := check(); err != nil {
 			return err
 		}

@@ -48,6 +48,15 @@ func TestFromEnv_NamesTheVariableThatIsWrong(t *testing.T) {
 		"plaintext to outside": {map[string]string{"VEGA_GRPC_ADDR": ":9090"}, "VEGA_GRPC_ADDR"},
 		"log level":            {map[string]string{"VEGA_LOG_LEVEL": "loud"}, "VEGA_LOG_LEVEL"},
 		"truth value":          {map[string]string{"VEGA_GRPC_INSECURE": "perhaps"}, "VEGA_GRPC_INSECURE"},
+		"idle too short":       {map[string]string{"VEGA_SESSION_IDLE": "1s"}, "VEGA_SESSION_IDLE"},
+		"idle without a unit":  {map[string]string{"VEGA_SESSION_IDLE": "30"}, "VEGA_SESSION_IDLE"},
+		"lifetime too short":   {map[string]string{"VEGA_SESSION_LIFETIME": "1s"}, "VEGA_SESSION_LIFETIME"},
+		"trusted proxies":      {map[string]string{"VEGA_TRUSTED_PROXIES": "10.0.0.0/8,proxy.local"}, "VEGA_TRUSTED_PROXIES"},
+		"console URL":          {map[string]string{"VEGA_CONSOLE_URL": "https://vega.example.com/console"}, "VEGA_CONSOLE_URL"},
+		"plain issuer":         {map[string]string{"VEGA_OIDC_ISSUER": "http://sso.example.com"}, "VEGA_OIDC_ISSUER"},
+		"no OIDC client":       {map[string]string{"VEGA_OIDC_ISSUER": "https://sso.example.com"}, "VEGA_OIDC_CLIENT_ID"},
+		"OIDC to nowhere":      {map[string]string{"VEGA_OIDC_ISSUER": "https://sso.example.com", "VEGA_OIDC_CLIENT_ID": "vega"}, "VEGA_CONSOLE_URL"},
+		"OIDC for nobody":      {map[string]string{"VEGA_OIDC_ISSUER": "https://sso.example.com", "VEGA_OIDC_CLIENT_ID": "vega", "VEGA_CONSOLE_URL": "https://vega.example.com"}, "VEGA_OIDC_ADMINS"},
 		"missing file":         {map[string]string{"VEGA_ADMIN_TOKEN_FILE": "/nonexistent/token"}, "VEGA_ADMIN_TOKEN_FILE"},
 	} {
 		vars := sound()

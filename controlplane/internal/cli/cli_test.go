@@ -19,7 +19,9 @@ import (
 	"github.com/vega-gateway/vega/controlplane/internal/adminapi"
 	"github.com/vega-gateway/vega/controlplane/internal/admission"
 	"github.com/vega-gateway/vega/controlplane/internal/budget"
+	"github.com/vega-gateway/vega/controlplane/internal/catalog"
 	"github.com/vega-gateway/vega/controlplane/internal/cli"
+	"github.com/vega-gateway/vega/controlplane/internal/identity"
 	"github.com/vega-gateway/vega/controlplane/internal/postgres"
 	"github.com/vega-gateway/vega/controlplane/internal/postgres/pgtest"
 	"github.com/vega-gateway/vega/controlplane/internal/push"
@@ -62,6 +64,8 @@ type shell struct {
 	t      *testing.T
 	fleet  *fleet
 	ledger *ledger
+	// people 是操作员。
+	people *identity.Service
 	env    []string
 	dir    string
 }
@@ -81,8 +85,11 @@ func newShell(t *testing.T) *shell {
 		t.Fatal(err)
 	}
 	s := &shell{t: t, fleet: &fleet{}, ledger: &ledger{}, dir: t.TempDir()}
+	if s.people, err = identity.New(identity.Config{Argon: identity.Params{MemoryKiB: 64, Passes: 1}}, identity.Deps{Store: store, Log: zap.NewNop()}); err != nil {
+		t.Fatal(err)
+	}
 	h, err := adminapi.New(adminapi.Config{Token: token}, adminapi.Deps{
-		Store: store, Fleet: s.fleet, Usage: noUsage{}, Reconcile: reconcile.New(s.ledger, store), Queues: noQueues{}, Budgets: noBudgets{}, Settings: store, Requests: usage.NewRequestReader(usage.RequestConfig{}, store), Mint: store.Mint(), Log: zap.NewNop()})
+		Store: store, Fleet: s.fleet, Usage: noUsage{}, Reconcile: reconcile.New(s.ledger, store), Queues: noQueues{}, Budgets: noBudgets{}, Settings: store, Identity: s.people, Requests: usage.NewRequestReader(usage.RequestConfig{}, store), Mint: store.Mint(), Log: zap.NewNop()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -294,6 +301,34 @@ func TestClient_ExplainsWhatItCannotReachOrUnderstand(t *testing.T) {
 		if code != cli.ExitFailed || !strings.Contains(errs, c.says) || strings.Contains(errs, token) {
 			t.Errorf("%s: %d %s", name, code, errs)
 		}
+	}
+}
+
+func TestResetPassword_PrintsTheOneTimePasswordAloneAndItIsTheOneThatWorks(t *testing.T) {
+	s := newShell(t)
+	if _, err := s.people.EnsureFirst(t.Context(), catalog.NewSecret("the-first-password")); err != nil {
+		t.Fatal(err)
+	}
+	reset := func(name string) (stdout, stderr string, code int) {
+		return s.run(func(st cli.Streams) error { return cli.ResetPassword(t.Context(), s.env, st, name) }, "")
+	}
+	out, errs, code := reset("admin")
+	password := strings.TrimSuffix(out, "\n")
+	if code != cli.ExitOK || len(password) < 20 || strings.ContainsAny(password, " \n") || !strings.Contains(errs, "only this once") {
+		t.Fatalf("%d %q %q", code, out, errs)
+	}
+	login := func(password string) error {
+		_, err := s.people.Login(t.Context(), "admin", catalog.NewSecret(password), identity.Client{})
+		return err
+	}
+	if err := login("the-first-password"); err == nil {
+		t.Error("the old password still works")
+	}
+	if err := login(password); err != nil {
+		t.Errorf("the new password does not work: %v", err)
+	}
+	if out, errs, code := reset("nobody/here"); code != cli.ExitFailed || out != "" || !strings.Contains(errs, "does not exist") {
+		t.Errorf("%d %q %q", code, out, errs)
 	}
 }
 

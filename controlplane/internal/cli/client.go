@@ -90,6 +90,21 @@ func (c *Client) Export(ctx context.Context) ([]byte, error) {
 	return c.do(ctx, http.MethodGet, "/api/v1/config", nil)
 }
 
+// ResetPassword 给操作员一个新的一次性口令；没有这个人是 vegaerr.NotFound。
+func (c *Client) ResetPassword(ctx context.Context, name string) (string, error) {
+	body, err := c.do(ctx, http.MethodPost, "/api/v1/operators/"+url.PathEscape(name)+"/reset-password", nil)
+	if err != nil {
+		return "", err
+	}
+	var r struct {
+		Password string `json:"one_time_password"`
+	}
+	if err := json.Unmarshal(body, &r); err != nil || r.Password == "" {
+		return "", fmt.Errorf("read the answer of %s: %w", c.baseURL, err)
+	}
+	return r.Password, nil
+}
+
 func (c *Client) do(ctx context.Context, method, path string, body []byte) ([]byte, error) {
 	answer, _, err := c.send(ctx, method, path, body, http.Header{"Content-Type": {"application/json"}})
 	return answer, err

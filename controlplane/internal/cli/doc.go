@@ -7,6 +7,7 @@
 //
 // # 数据流
 //
+//	user reset-password → POST /operators/{name}/reset-password → 一次性口令，只写到标准输出，一次
 //	vega.yaml → catalog.YAMLToJSON → catalog.Resolve（ca_file、api_key_env）→ PUT /config → 变化、新密钥、各节点的回音
 //	GET /config → YAML → 标准输出
 //	账单.csv → POST /usage/reconcile → 表、JSON 或 CSV

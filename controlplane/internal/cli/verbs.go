@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 
 	"github.com/vega-gateway/vega/proto/vegaerr"
@@ -63,6 +64,21 @@ func Export(ctx context.Context, environ []string, s Streams) error {
 		return err
 	}
 	_, err = s.Out.Write(text)
+	return err
+}
+
+// ResetPassword 是 `controlplane user reset-password NAME`：一次性口令写到标准输出，这个操作员的会话全部作废。
+func ResetPassword(ctx context.Context, environ []string, s Streams, name string) error {
+	cfg, err := FromEnv(environ)
+	if err != nil {
+		return err
+	}
+	password, err := NewClient(cfg).ResetPassword(ctx, name)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(s.Err, "one-time password, shown only this once; it must be changed at the next sign-in:")
+	_, err = fmt.Fprintln(s.Out, password)
 	return err
 }
 

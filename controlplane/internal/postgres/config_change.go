@@ -17,7 +17,7 @@ import (
 // Mutate 是一次写的纯函数：由现在的一版算出下一版；错误原样交还调用者。
 type Mutate = func(*catalog.Catalog) (*catalog.Catalog, error)
 
-// Change 做一次配置写：锁住版本号、读出全部、调用 mutate（恰一次）、检查、只写变了的行、记一版、通知，都在一个事务里。
+// Change 做一次配置写：锁住版本号、读出全部、调用 mutate（恰一次）、检查、只写变了的行、记一版、通知、写审计（来源取自 ctx），都在一个事务里。
 // 没有变化时不产生新的一版。错误：mutate 的错误原样；检查不过是 Invalid；secret 属于被吊销的 key 是 Conflict；
 // 数据库不应答是 Unavailable（提交时断线则写成与否不可知，重读即知）。
 func (s *Store) Change(ctx context.Context, actor, note string, mutate Mutate) (done catalog.Applied, err error) {
@@ -37,8 +37,10 @@ func (s *Store) Change(ctx context.Context, actor, note string, mutate Mutate) (
 		}
 		done.Revision++
 		done.Catalog = catalog.Stamp(done.Catalog, p.delta, done.Revision)
-		stamp, err = s.write(ctx, q, revision{number: int64(done.Revision), actor: actor, note: note}, p)
-		return err
+		if stamp, err = s.write(ctx, q, revision{number: int64(done.Revision), actor: actor, note: note}, p); err != nil {
+			return err
+		}
+		return auditConfig(ctx, q, actor, note, done)
 	})
 	if err != nil {
 		return catalog.Applied{}, configErr(err)

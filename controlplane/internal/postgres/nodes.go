@@ -102,7 +102,7 @@ func nodeOf(row sqlcgen.ListNodesRow) (push.Node, error) {
 
 // ForgetNode 删去一个已离开的节点。
 func (s *Store) ForgetNode(ctx context.Context, id string) error {
-	n, err := s.q.ForgetNode(ctx, id)
+	n, err := s.audited(ctx, "node "+id, func(q *sqlcgen.Queries) (int64, error) { return q.ForgetNode(ctx, id) })
 	if err != nil {
 		return nodesUnavailable(err)
 	}
@@ -114,7 +114,7 @@ func (s *Store) ForgetNode(ctx context.Context, id string) error {
 
 // DrainNode 记下要一个连着的节点退出；握着它的流的副本会看见。
 func (s *Store) DrainNode(ctx context.Context, id string) error {
-	n, err := s.q.RequestNodeDrain(ctx, id)
+	n, err := s.audited(ctx, "node "+id, func(q *sqlcgen.Queries) (int64, error) { return q.RequestNodeDrain(ctx, id) })
 	if err != nil {
 		return nodesUnavailable(err)
 	}

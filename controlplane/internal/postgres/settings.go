@@ -44,8 +44,11 @@ func (s *Store) SaveSettings(ctx context.Context, settings usage.Settings, check
 			return fmt.Errorf("encode settings: %w", err)
 		}
 		saved, err := q.SaveSettings(ctx, document)
+		if err != nil {
+			return fmt.Errorf("save settings: %w", err)
+		}
 		version = uint64(saved)
-		return err
+		return auditSettings(ctx, q, row.Document, document)
 	})
 	if refused != nil {
 		return version, refused

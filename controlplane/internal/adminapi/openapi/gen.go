@@ -35,6 +35,54 @@ func (e AppClass) Valid() bool {
 	}
 }
 
+// Defines values for AuditChangeAction.
+const (
+	AuditChangeActionCreated AuditChangeAction = "created"
+	AuditChangeActionDeleted AuditChangeAction = "deleted"
+	AuditChangeActionUpdated AuditChangeAction = "updated"
+)
+
+// Valid indicates whether the value is a known member of the AuditChangeAction enum.
+func (e AuditChangeAction) Valid() bool {
+	switch e {
+	case AuditChangeActionCreated:
+		return true
+	case AuditChangeActionDeleted:
+		return true
+	case AuditChangeActionUpdated:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for AuditEntryActorKind.
+const (
+	AuditEntryActorKindAnonymous AuditEntryActorKind = "anonymous"
+	AuditEntryActorKindBootstrap AuditEntryActorKind = "bootstrap"
+	AuditEntryActorKindOperator  AuditEntryActorKind = "operator"
+	AuditEntryActorKindSystem    AuditEntryActorKind = "system"
+	AuditEntryActorKindToken     AuditEntryActorKind = "token"
+)
+
+// Valid indicates whether the value is a known member of the AuditEntryActorKind enum.
+func (e AuditEntryActorKind) Valid() bool {
+	switch e {
+	case AuditEntryActorKindAnonymous:
+		return true
+	case AuditEntryActorKindBootstrap:
+		return true
+	case AuditEntryActorKindOperator:
+		return true
+	case AuditEntryActorKindSystem:
+		return true
+	case AuditEntryActorKindToken:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for BudgetPeriod.
 const (
 	BudgetPeriodDay   BudgetPeriod = "day"
@@ -94,19 +142,19 @@ func (e BudgetStatusState) Valid() bool {
 
 // Defines values for ChangeAction.
 const (
-	Created ChangeAction = "created"
-	Deleted ChangeAction = "deleted"
-	Updated ChangeAction = "updated"
+	ChangeActionCreated ChangeAction = "created"
+	ChangeActionDeleted ChangeAction = "deleted"
+	ChangeActionUpdated ChangeAction = "updated"
 )
 
 // Valid indicates whether the value is a known member of the ChangeAction enum.
 func (e ChangeAction) Valid() bool {
 	switch e {
-	case Created:
+	case ChangeActionCreated:
 		return true
-	case Deleted:
+	case ChangeActionDeleted:
 		return true
-	case Updated:
+	case ChangeActionUpdated:
 		return true
 	default:
 		return false
@@ -131,6 +179,81 @@ func (e ChangeKind) Valid() bool {
 	case ChangeKindModel:
 		return true
 	case ChangeKindServer:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CreatedOperatorSource.
+const (
+	CreatedOperatorSourceLocal CreatedOperatorSource = "local"
+	CreatedOperatorSourceOidc  CreatedOperatorSource = "oidc"
+)
+
+// Valid indicates whether the value is a known member of the CreatedOperatorSource enum.
+func (e CreatedOperatorSource) Valid() bool {
+	switch e {
+	case CreatedOperatorSourceLocal:
+		return true
+	case CreatedOperatorSourceOidc:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for IdentityKind.
+const (
+	IdentityKindBootstrap IdentityKind = "bootstrap"
+	IdentityKindOperator  IdentityKind = "operator"
+	IdentityKindToken     IdentityKind = "token"
+)
+
+// Valid indicates whether the value is a known member of the IdentityKind enum.
+func (e IdentityKind) Valid() bool {
+	switch e {
+	case IdentityKindBootstrap:
+		return true
+	case IdentityKindOperator:
+		return true
+	case IdentityKindToken:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for IdentityMethod.
+const (
+	IdentityMethodOidc     IdentityMethod = "oidc"
+	IdentityMethodPassword IdentityMethod = "password"
+)
+
+// Valid indicates whether the value is a known member of the IdentityMethod enum.
+func (e IdentityMethod) Valid() bool {
+	switch e {
+	case IdentityMethodOidc:
+		return true
+	case IdentityMethodPassword:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for OperatorSource.
+const (
+	OperatorSourceLocal OperatorSource = "local"
+	OperatorSourceOidc  OperatorSource = "oidc"
+)
+
+// Valid indicates whether the value is a known member of the OperatorSource enum.
+func (e OperatorSource) Valid() bool {
+	switch e {
+	case OperatorSourceLocal:
+		return true
+	case OperatorSourceOidc:
 		return true
 	default:
 		return false
@@ -287,6 +410,63 @@ func (e ReconcileRowVerdict) Valid() bool {
 	}
 }
 
+// Defines values for Role.
+const (
+	RoleAdmin    Role = "admin"
+	RoleOperator Role = "operator"
+	RoleViewer   Role = "viewer"
+)
+
+// Valid indicates whether the value is a known member of the Role enum.
+func (e Role) Valid() bool {
+	switch e {
+	case RoleAdmin:
+		return true
+	case RoleOperator:
+		return true
+	case RoleViewer:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for Scope.
+const (
+	AuditRead     Scope = "audit:read"
+	ConfigRead    Scope = "config:read"
+	ConfigWrite   Scope = "config:write"
+	FleetRead     Scope = "fleet:read"
+	FleetWrite    Scope = "fleet:write"
+	IdentityRead  Scope = "identity:read"
+	IdentityWrite Scope = "identity:write"
+	UsageRead     Scope = "usage:read"
+)
+
+// Valid indicates whether the value is a known member of the Scope enum.
+func (e Scope) Valid() bool {
+	switch e {
+	case AuditRead:
+		return true
+	case ConfigRead:
+		return true
+	case ConfigWrite:
+		return true
+	case FleetRead:
+		return true
+	case FleetWrite:
+		return true
+	case IdentityRead:
+		return true
+	case IdentityWrite:
+		return true
+	case UsageRead:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ServerOnDisconnect.
 const (
 	Cancel ServerOnDisconnect = "cancel"
@@ -335,6 +515,24 @@ func (e ServerStreamUsage) Valid() bool {
 	case Auto:
 		return true
 	case Never:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SessionMethod.
+const (
+	SessionMethodOidc     SessionMethod = "oidc"
+	SessionMethodPassword SessionMethod = "password"
+)
+
+// Valid indicates whether the value is a known member of the SessionMethod enum.
+func (e SessionMethod) Valid() bool {
+	switch e {
+	case SessionMethodOidc:
+		return true
+	case SessionMethodPassword:
 		return true
 	default:
 		return false
@@ -634,6 +832,103 @@ type Attempt struct {
 	UpstreamModel string `json:"upstream_model"`
 }
 
+// AuditChange 一处变化；形状同配置版本的差异，种类更多
+type AuditChange struct {
+	// Action 做了什么
+	Action AuditChangeAction `json:"action"`
+
+	// Fields 哪些字段；秘密只见末四位或占位
+	Fields *[]FieldChange `json:"fields,omitempty"`
+
+	// Kind 对什么：server、model、app、key、operator、session、token……
+	Kind string `json:"kind"`
+
+	// Name 对象的名字
+	Name string `json:"name"`
+}
+
+// AuditChangeAction 做了什么
+type AuditChangeAction string
+
+// AuditEntry 审计的一条
+type AuditEntry struct {
+	// Action 做什么
+	//
+	// Example: server.update
+	Action string `json:"action"`
+
+	// Actor 谁
+	Actor string `json:"actor"`
+
+	// ActorKind 谁的种类；anonymous 是没有认出来的
+	ActorKind AuditEntryActorKind `json:"actor_kind"`
+
+	// Address 从哪个地址；控制面自己做的为空
+	Address string `json:"address"`
+
+	// At 何时
+	At time.Time `json:"at"`
+
+	// Changes 看得懂的差异；至多 200 处
+	Changes []AuditChange `json:"changes"`
+
+	// Id 越大越新
+	Id int64 `json:"id"`
+
+	// Note 附言；可空
+	Note string `json:"note"`
+
+	// Object 对什么
+	//
+	// Example: server gpu-1
+	Object string `json:"object"`
+
+	// RequestId 与应答头 x-request-id 和日志相同
+	RequestId string `json:"request_id"`
+
+	// Revision 写之后的配置版本；没有动配置则没有
+	Revision *int64 `json:"revision,omitempty"`
+}
+
+// AuditEntryActorKind 谁的种类；anonymous 是没有认出来的
+type AuditEntryActorKind string
+
+// AuditPage 一页审计
+type AuditPage struct {
+	// Items 从新到旧
+	Items []AuditEntry `json:"items"`
+
+	// NextCursor 下一页从这里起；没有更多时为 null
+	NextCursor *string `json:"next_cursor"`
+}
+
+// AuthMethods 登录页可以给出什么
+type AuthMethods struct {
+	// Oidc 只在设了提供方时有
+	Oidc *struct {
+		// Label 提供方的名字
+		Label string `json:"label"`
+
+		// LoginUrl 浏览器去这里
+		//
+		// Example: /api/v1/auth/oidc/login
+		LoginUrl string `json:"login_url"`
+	} `json:"oidc,omitempty"`
+
+	// Password 能不能以口令登录
+	Password  bool `json:"password"`
+	Transport struct {
+		// Detail 只在不许时有：怎样打开 TLS 或放行明文，英文
+		Detail *string `json:"detail,omitempty"`
+
+		// Ok 这条连接许不许登录
+		Ok bool `json:"ok"`
+
+		// Secure 是不是 TLS；ok 而不 secure，口令与会话就以明文走
+		Secure bool `json:"secure"`
+	} `json:"transport"`
+}
+
 // Budget 一期之内至多花多少；缺席或 `{}` 即没有预算。amount 与 tokens 至少给一个，都给则先到者为准。
 // 花完之后的请求得到 429 `insufficient_quota`，直到下一期。
 type Budget struct {
@@ -785,6 +1080,87 @@ type CreatedKey struct {
 	Secret *string `json:"secret,omitempty"`
 }
 
+// CreatedOperator 新的操作员与他的一次性口令
+type CreatedOperator struct {
+	// CreatedAt 何时建立
+	CreatedAt time.Time `json:"created_at"`
+
+	// Enabled 停用了的不能登录，令牌也不认
+	Enabled bool `json:"enabled"`
+
+	// LastLoginAt 没有登录过则没有
+	LastLoginAt *time.Time `json:"last_login_at,omitempty"`
+
+	// MustChangePassword 一次性口令还没有换掉
+	MustChangePassword bool `json:"must_change_password"`
+
+	// Name 名字
+	Name string `json:"name"`
+
+	// OneTimePassword 只给这一次；头一次登录必须换掉
+	OneTimePassword string `json:"one_time_password"`
+
+	// Role 角色，后一个可以做前一个能做的一切。viewer 只看；operator 还能改配置、管节点；admin 还管操作员、别人的会话与令牌，看审计
+	Role Role `json:"role"`
+
+	// Source 以口令登录，还是经 OIDC
+	Source CreatedOperatorSource `json:"source"`
+
+	// Version 每改一次加一，即 ETag
+	Version int64 `json:"version"`
+}
+
+// CreatedOperatorSource 以口令登录，还是经 OIDC
+type CreatedOperatorSource string
+
+// CreatedToken 新的令牌与它的明文
+type CreatedToken struct {
+	// CreatedAt 何时
+	CreatedAt time.Time `json:"created_at"`
+
+	// CreatedBy 谁造的
+	CreatedBy string `json:"created_by"`
+
+	// ExpiresAt 没有即不过期
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+
+	// Hint 明文的末四个字符
+	Hint string `json:"hint"`
+
+	// Id 编号
+	Id string `json:"id"`
+
+	// LastUsedAddress 最近从哪里用的
+	LastUsedAddress *string `json:"last_used_address,omitempty"`
+
+	// LastUsedAt 精确到一分钟；没有用过则没有
+	LastUsedAt *time.Time `json:"last_used_at,omitempty"`
+
+	// Name 名字；审计里写作 token:名字
+	Name string `json:"name"`
+
+	// Owner 主人；空即不属于谁
+	Owner string `json:"owner"`
+
+	// Role 角色，后一个可以做前一个能做的一切。viewer 只看；operator 还能改配置、管节点；admin 还管操作员、别人的会话与令牌，看审计
+	Role Role `json:"role"`
+
+	// Scopes 空即不收窄
+	Scopes []Scope `json:"scopes"`
+
+	// Secret 明文，只给这一次
+	Secret string `json:"secret"`
+}
+
+// Credentials 登录用的
+type Credentials struct {
+	// Name 操作员的名字，不分大小写
+	Name string `json:"name"`
+
+	// Password 口令
+	Password *string `json:"password,omitempty"`
+}
+
 // FieldChange 一个字段的变化；秘密只见末四位
 //
 // Example: {"from":16,"path":"limits.max_concurrency","to":32}
@@ -800,6 +1176,42 @@ type FieldChange struct {
 	// To 任意 JSON 值；null 为没有
 	To AnyValue `json:"to"`
 }
+
+// Identity 行事者
+type Identity struct {
+	// ExpiresAt 只在会话里有：绝对期限
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+
+	// IdleSeconds 只在会话里有：这么久没有请求就作废
+	IdleSeconds *int `json:"idle_seconds,omitempty"`
+
+	// Kind 操作员、令牌，或引导令牌
+	Kind IdentityKind `json:"kind"`
+
+	// Method 只在会话里有：怎样登录的
+	Method *IdentityMethod `json:"method,omitempty"`
+
+	// MustChangePassword 一次性口令还没有换掉
+	MustChangePassword bool `json:"must_change_password"`
+
+	// Name 日志、版本与审计里的名字
+	Name string `json:"name"`
+
+	// Role 角色，后一个可以做前一个能做的一切。viewer 只看；operator 还能改配置、管节点；admin 还管操作员、别人的会话与令牌，看审计
+	Role Role `json:"role"`
+
+	// Scopes 空即不收窄
+	Scopes []Scope `json:"scopes"`
+
+	// SessionId 只在会话里有
+	SessionId *string `json:"session_id,omitempty"`
+}
+
+// IdentityKind 操作员、令牌，或引导令牌
+type IdentityKind string
+
+// IdentityMethod 只在会话里有：怎样登录的
+type IdentityMethod string
 
 // Key 一把密钥，不含明文
 type Key struct {
@@ -902,6 +1314,33 @@ type NewKey struct {
 	Secret string `json:"secret"`
 }
 
+// NewOperator 新的操作员
+type NewOperator struct {
+	// Name 1 到 64 个 a-z、0-9 与 . _ @ + -，首尾是字母或数字
+	Name string `json:"name"`
+
+	// Role 角色，后一个可以做前一个能做的一切。viewer 只看；operator 还能改配置、管节点；admin 还管操作员、别人的会话与令牌，看审计
+	Role Role `json:"role"`
+}
+
+// NewToken 要造的令牌
+type NewToken struct {
+	// ExpiresAt 没有即不过期
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+
+	// Name 名字，不能与别的令牌相同
+	Name string `json:"name"`
+
+	// Role 角色，后一个可以做前一个能做的一切。viewer 只看；operator 还能改配置、管节点；admin 还管操作员、别人的会话与令牌，看审计
+	Role Role `json:"role"`
+
+	// Scopes 空即不收窄
+	Scopes *[]Scope `json:"scopes,omitempty"`
+
+	// Service 不属于谁：造它的人走了也还在
+	Service *bool `json:"service,omitempty"`
+}
+
 // Node 一个数据面节点
 type Node struct {
 	// AppliedRevision 已换上的配置版本；0 表示还没有
@@ -974,8 +1413,62 @@ type Node struct {
 	Waiting int64 `json:"waiting"`
 }
 
+// OneTimePassword 一次性口令
+type OneTimePassword struct {
+	// OneTimePassword 只给这一次；头一次登录必须换掉
+	OneTimePassword string `json:"one_time_password"`
+}
+
+// Operator 一个操作员
+type Operator struct {
+	// CreatedAt 何时建立
+	CreatedAt time.Time `json:"created_at"`
+
+	// Enabled 停用了的不能登录，令牌也不认
+	Enabled bool `json:"enabled"`
+
+	// LastLoginAt 没有登录过则没有
+	LastLoginAt *time.Time `json:"last_login_at,omitempty"`
+
+	// MustChangePassword 一次性口令还没有换掉
+	MustChangePassword bool `json:"must_change_password"`
+
+	// Name 名字
+	Name string `json:"name"`
+
+	// Role 角色，后一个可以做前一个能做的一切。viewer 只看；operator 还能改配置、管节点；admin 还管操作员、别人的会话与令牌，看审计
+	Role Role `json:"role"`
+
+	// Source 以口令登录，还是经 OIDC
+	Source OperatorSource `json:"source"`
+
+	// Version 每改一次加一，即 ETag
+	Version int64 `json:"version"`
+}
+
+// OperatorSource 以口令登录，还是经 OIDC
+type OperatorSource string
+
+// OperatorUpdate 改后的角色与停用与否
+type OperatorUpdate struct {
+	// Enabled 停用了的不能登录，令牌也不认
+	Enabled bool `json:"enabled"`
+
+	// Role 角色，后一个可以做前一个能做的一切。viewer 只看；operator 还能改配置、管节点；admin 还管操作员、别人的会话与令牌，看审计
+	Role Role `json:"role"`
+}
+
 // Outcome ok；client_error 上游以 4xx 拒绝；upstream_error 上游 5xx、断流、超时；gateway_error 网关的缺陷；aborted 客户端先走了，不是错误；limited 上游 429
 type Outcome string
+
+// PasswordChange 换口令
+type PasswordChange struct {
+	// CurrentPassword 现在的口令
+	CurrentPassword *string `json:"current_password,omitempty"`
+
+	// NewPassword 新口令：至少 12 个字符，至多 256 字节，不以名字为主
+	NewPassword *string `json:"new_password,omitempty"`
+}
 
 // Problem RFC 9457 的问题文档
 type Problem struct {
@@ -995,6 +1488,10 @@ type Problem struct {
 		// Example: servers[0].base_url
 		Path string `json:"path"`
 	} `json:"errors,omitempty"`
+
+	// Reason 比 code 更细的稳定原因，没有则缺席：invalid_login、login_throttled、insecure_transport、cross_origin、
+	// password_change_required、role_too_low、scope_missing、last_admin
+	Reason *string `json:"reason,omitempty"`
 
 	// RequestId 这次请求的编号，与应答头 x-request-id 和日志相同
 	RequestId *string `json:"request_id,omitempty"`
@@ -1479,6 +1976,12 @@ type RevisionPage struct {
 	NextCursor *string `json:"next_cursor"`
 }
 
+// Role 角色，后一个可以做前一个能做的一切。viewer 只看；operator 还能改配置、管节点；admin 还管操作员、别人的会话与令牌，看审计
+type Role string
+
+// Scope 令牌的范围，只会把角色许可的收窄；write 含 read
+type Scope string
+
 // Server 一个上游 LLM 端点
 type Server struct {
 	// AbortGraceMs 被中止的调用多占许可多久，毫秒
@@ -1603,6 +2106,39 @@ type ServerTest struct {
 	Status *int `json:"status,omitempty"`
 }
 
+// Session 一个活着的会话
+type Session struct {
+	// Address 从哪个地址登录的
+	Address string `json:"address"`
+
+	// CreatedAt 何时登录
+	CreatedAt time.Time `json:"created_at"`
+
+	// Current 就是发这个请求的会话
+	Current bool `json:"current"`
+
+	// ExpiresAt 绝对期限
+	ExpiresAt time.Time `json:"expires_at"`
+
+	// Id 编号；不是秘密
+	Id string `json:"id"`
+
+	// LastSeenAt 最近的请求，精确到一分钟
+	LastSeenAt time.Time `json:"last_seen_at"`
+
+	// Method 怎样登录的
+	Method SessionMethod `json:"method"`
+
+	// Operator 操作员的名字
+	Operator string `json:"operator"`
+
+	// UserAgent 浏览器自报的名字
+	UserAgent string `json:"user_agent"`
+}
+
+// SessionMethod 怎样登录的
+type SessionMethod string
+
 // Settings 整套安装的设置
 type Settings struct {
 	// Currency ISO 4217 的三个字母；一套安装一种货币
@@ -1648,6 +2184,42 @@ type Target struct {
 
 	// Weight 同层之内的权重
 	Weight *int64 `json:"weight,omitempty"`
+}
+
+// Token 一个管理令牌，没有明文
+type Token struct {
+	// CreatedAt 何时
+	CreatedAt time.Time `json:"created_at"`
+
+	// CreatedBy 谁造的
+	CreatedBy string `json:"created_by"`
+
+	// ExpiresAt 没有即不过期
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+
+	// Hint 明文的末四个字符
+	Hint string `json:"hint"`
+
+	// Id 编号
+	Id string `json:"id"`
+
+	// LastUsedAddress 最近从哪里用的
+	LastUsedAddress *string `json:"last_used_address,omitempty"`
+
+	// LastUsedAt 精确到一分钟；没有用过则没有
+	LastUsedAt *time.Time `json:"last_used_at,omitempty"`
+
+	// Name 名字；审计里写作 token:名字
+	Name string `json:"name"`
+
+	// Owner 主人；空即不属于谁
+	Owner string `json:"owner"`
+
+	// Role 角色，后一个可以做前一个能做的一切。viewer 只看；operator 还能改配置、管节点；admin 还管操作员、别人的会话与令牌，看审计
+	Role Role `json:"role"`
+
+	// Scopes 空即不收窄
+	Scopes []Scope `json:"scopes"`
 }
 
 // TokenSource reported 上游报的；counted 自己数的；partial 断在半路时知道的；unknown 不知道；空是上游以错误作答，没有 token 可言
@@ -1996,8 +2568,14 @@ type UsageTotals struct {
 	Unjournalled int64 `json:"unjournalled"`
 }
 
+// All defines model for All.
+type All = bool
+
 // DryRun defines model for DryRun.
 type DryRun = bool
+
+// HoldingID defines model for HoldingID.
+type HoldingID = string
 
 // IfMatch defines model for IfMatch.
 type IfMatch = string
@@ -2034,6 +2612,9 @@ type PreconditionFailed = Problem
 
 // QueryTimeout RFC 9457 的问题文档
 type QueryTimeout = Problem
+
+// Throttled RFC 9457 的问题文档
+type Throttled = Problem
 
 // TooLarge RFC 9457 的问题文档
 type TooLarge = Problem
@@ -2095,6 +2676,60 @@ type DeleteKeyParams struct {
 	Note *Note `form:"note,omitempty" json:"note,omitempty"`
 }
 
+// ListAuditParams defines parameters for ListAudit.
+type ListAuditParams struct {
+	// Actor 谁；令牌写作 `token:名字`
+	Actor *string `form:"actor,omitempty" json:"actor,omitempty"`
+
+	// Action 动作，如 `server.update`；只写第一段（`server`）则含它之下的
+	Action *string `form:"action,omitempty" json:"action,omitempty"`
+
+	// Object 对象的前缀，如 `server gpu-1`
+	Object *string `form:"object,omitempty" json:"object,omitempty"`
+
+	// Address 从哪个地址
+	Address *string `form:"address,omitempty" json:"address,omitempty"`
+
+	// From 从此刻起（含）
+	From *time.Time `form:"from,omitempty" json:"from,omitempty"`
+
+	// To 到此刻止（不含）
+	To *time.Time `form:"to,omitempty" json:"to,omitempty"`
+
+	// Cursor 上一页的 `next_cursor`
+	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit 一页多少条
+	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// FinishOidcParams defines parameters for FinishOidc.
+type FinishOidcParams struct {
+	// State 发起时的 state
+	State *string `form:"state,omitempty" json:"state,omitempty"`
+
+	// Code 授权码
+	Code *string `form:"code,omitempty" json:"code,omitempty"`
+
+	// Error 提供方说的错误
+	Error *string `form:"error,omitempty" json:"error,omitempty"`
+
+	// ErrorDescription 提供方对错误的说明，不用
+	ErrorDescription *string `form:"error_description,omitempty" json:"error_description,omitempty"`
+
+	// Iss 签发者（RFC 9207），有的提供方会带；ID token 里的才算数
+	Iss *string `form:"iss,omitempty" json:"iss,omitempty"`
+
+	// SessionState 有的提供方会带；不用
+	SessionState *string `form:"session_state,omitempty" json:"session_state,omitempty"`
+}
+
+// BeginOidcParams defines parameters for BeginOidc.
+type BeginOidcParams struct {
+	// ReturnTo 登录之后去的页面，本站的路径
+	ReturnTo *string `form:"return_to,omitempty" json:"return_to,omitempty"`
+}
+
 // PutConfigParams defines parameters for PutConfig.
 type PutConfigParams struct {
 	// DryRun 只算出变化与错误，不写入
@@ -2142,6 +2777,18 @@ type PutModelParams struct {
 	// Note 写进配置版本的一句话说明
 	Note *Note `form:"note,omitempty" json:"note,omitempty"`
 
+	// IfMatch 只在当前 ETag 与之相同时才写，否则 412；`*` 表示只要存在
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// DeleteOperatorParams defines parameters for DeleteOperator.
+type DeleteOperatorParams struct {
+	// IfMatch 只在当前 ETag 与之相同时才写，否则 412；`*` 表示只要存在
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// PutOperatorParams defines parameters for PutOperator.
+type PutOperatorParams struct {
 	// IfMatch 只在当前 ETag 与之相同时才写，否则 412；`*` 表示只要存在
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
@@ -2257,10 +2904,22 @@ type PutServerParams struct {
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
+// ListSessionsParams defines parameters for ListSessions.
+type ListSessionsParams struct {
+	// All 所有人的；只有管理员能看
+	All *All `form:"all,omitempty" json:"all,omitempty"`
+}
+
 // PutSettingsParams defines parameters for PutSettings.
 type PutSettingsParams struct {
 	// IfMatch 只在当前 ETag 与之相同时才写，否则 412；`*` 表示只要存在
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ListTokensParams defines parameters for ListTokens.
+type ListTokensParams struct {
+	// All 所有人的；只有管理员能看
+	All *All `form:"all,omitempty" json:"all,omitempty"`
 }
 
 // GetUsageParams defines parameters for GetUsage.
@@ -2368,14 +3027,29 @@ type CreateModelJSONRequestBody = Model
 // PutModelJSONRequestBody defines body for PutModel for application/json ContentType.
 type PutModelJSONRequestBody = Model
 
+// CreateOperatorJSONRequestBody defines body for CreateOperator for application/json ContentType.
+type CreateOperatorJSONRequestBody = NewOperator
+
+// PutOperatorJSONRequestBody defines body for PutOperator for application/json ContentType.
+type PutOperatorJSONRequestBody = OperatorUpdate
+
 // CreateServerJSONRequestBody defines body for CreateServer for application/json ContentType.
 type CreateServerJSONRequestBody = Server
 
 // PutServerJSONRequestBody defines body for PutServer for application/json ContentType.
 type PutServerJSONRequestBody = Server
 
+// OpenSessionJSONRequestBody defines body for OpenSession for application/json ContentType.
+type OpenSessionJSONRequestBody = Credentials
+
+// PutPasswordJSONRequestBody defines body for PutPassword for application/json ContentType.
+type PutPasswordJSONRequestBody = PasswordChange
+
 // PutSettingsJSONRequestBody defines body for PutSettings for application/json ContentType.
 type PutSettingsJSONRequestBody = Settings
+
+// CreateTokenJSONRequestBody defines body for CreateToken for application/json ContentType.
+type CreateTokenJSONRequestBody = NewToken
 
 // AsAnyValue0 returns the union data inside the AnyValue as a AnyValue0
 func (t AnyValue) AsAnyValue0() (AnyValue0, error) {
@@ -2572,6 +3246,18 @@ type ServerInterface interface {
 	// DeleteKey 撤销一把密钥
 	// (DELETE /apps/{name}/keys/{key})
 	DeleteKey(ctx echo.Context, name Name, key string, params DeleteKeyParams) error
+	// ListAudit 审计，从新到旧
+	// (GET /audit)
+	ListAudit(ctx echo.Context, params ListAuditParams) error
+	// GetAuthMethods 登录页可以给出什么
+	// (GET /auth/methods)
+	GetAuthMethods(ctx echo.Context) error
+	// FinishOidc OIDC 的提供方把浏览器送回这里
+	// (GET /auth/oidc/callback)
+	FinishOidc(ctx echo.Context, params FinishOidcParams) error
+	// BeginOidc 去 OIDC 的提供方登录
+	// (GET /auth/oidc/login)
+	BeginOidc(ctx echo.Context, params BeginOidcParams) error
 	// ListBudgets 各应用的预算花到了哪里
 	// (GET /budgets)
 	ListBudgets(ctx echo.Context) error
@@ -2605,6 +3291,24 @@ type ServerInterface interface {
 	// DrainNode 让一个节点停止接新请求，做完手上的，然后退出
 	// (POST /nodes/{id}/drain)
 	DrainNode(ctx echo.Context, id NodeID) error
+	// ListOperators 全部操作员，按名字升序
+	// (GET /operators)
+	ListOperators(ctx echo.Context) error
+	// CreateOperator 新建操作员
+	// (POST /operators)
+	CreateOperator(ctx echo.Context) error
+	// DeleteOperator 删去操作员，连同他的会话与令牌
+	// (DELETE /operators/{name})
+	DeleteOperator(ctx echo.Context, name Name, params DeleteOperatorParams) error
+	// GetOperator 一个操作员
+	// (GET /operators/{name})
+	GetOperator(ctx echo.Context, name Name) error
+	// PutOperator 换掉角色与停用与否
+	// (PUT /operators/{name})
+	PutOperator(ctx echo.Context, name Name, params PutOperatorParams) error
+	// ResetPassword 给操作员一个新的一次性口令
+	// (POST /operators/{name}/reset-password)
+	ResetPassword(ctx echo.Context, name Name) error
 	// ListQueues 各服务器此刻的限额、在途与排队
 	// (GET /queues)
 	ListQueues(ctx echo.Context) error
@@ -2644,12 +3348,42 @@ type ServerInterface interface {
 	// TestServer 从控制面试连一个后端服务器
 	// (POST /servers/{name}/test)
 	TestServer(ctx echo.Context, name Name) error
+	// CloseSession 注销
+	// (DELETE /session)
+	CloseSession(ctx echo.Context) error
+	// GetSession 我是谁
+	// (GET /session)
+	GetSession(ctx echo.Context) error
+	// OpenSession 以口令登录
+	// (POST /session)
+	OpenSession(ctx echo.Context) error
+	// PutPassword 换自己的口令
+	// (PUT /session/password)
+	PutPassword(ctx echo.Context) error
+	// EndOtherSessions 结束自己的其他会话
+	// (DELETE /sessions)
+	EndOtherSessions(ctx echo.Context) error
+	// ListSessions 活着的会话，最近用过的在前，至多 1000 个
+	// (GET /sessions)
+	ListSessions(ctx echo.Context, params ListSessionsParams) error
+	// EndSession 结束一个会话
+	// (DELETE /sessions/{id})
+	EndSession(ctx echo.Context, id HoldingID) error
 	// GetSettings 设置
 	// (GET /settings)
 	GetSettings(ctx echo.Context) error
 	// PutSettings 整个换掉设置
 	// (PUT /settings)
 	PutSettings(ctx echo.Context, params PutSettingsParams) error
+	// ListTokens 管理令牌，按名字升序，没有明文
+	// (GET /tokens)
+	ListTokens(ctx echo.Context, params ListTokensParams) error
+	// CreateToken 造一个管理令牌
+	// (POST /tokens)
+	CreateToken(ctx echo.Context) error
+	// RevokeToken 吊销一个令牌
+	// (DELETE /tokens/{id})
+	RevokeToken(ctx echo.Context, id HoldingID) error
 	// GetUsage 用量统计
 	// (GET /usage)
 	GetUsage(ctx echo.Context, params GetUsageParams) error
@@ -2915,6 +3649,153 @@ func (w *ServerInterfaceWrapper) DeleteKey(ctx echo.Context) error {
 	return err
 }
 
+// ListAudit converts echo context to params.
+func (w *ServerInterfaceWrapper) ListAudit(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListAuditParams
+	// ------------- Optional query parameter "actor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "actor", ctx.QueryParams(), &params.Actor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter actor: %s", err))
+	}
+
+	// ------------- Optional query parameter "action" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "action", ctx.QueryParams(), &params.Action, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter action: %s", err))
+	}
+
+	// ------------- Optional query parameter "object" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "object", ctx.QueryParams(), &params.Object, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter object: %s", err))
+	}
+
+	// ------------- Optional query parameter "address" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "address", ctx.QueryParams(), &params.Address, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter address: %s", err))
+	}
+
+	// ------------- Optional query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "from", ctx.QueryParams(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter from: %s", err))
+	}
+
+	// ------------- Optional query parameter "to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "to", ctx.QueryParams(), &params.To, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter to: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListAudit(ctx, params)
+	return err
+}
+
+// GetAuthMethods converts echo context to params.
+func (w *ServerInterfaceWrapper) GetAuthMethods(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetAuthMethods(ctx)
+	return err
+}
+
+// FinishOidc converts echo context to params.
+func (w *ServerInterfaceWrapper) FinishOidc(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params FinishOidcParams
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", ctx.QueryParams(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter state: %s", err))
+	}
+
+	// ------------- Optional query parameter "code" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "code", ctx.QueryParams(), &params.Code, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter code: %s", err))
+	}
+
+	// ------------- Optional query parameter "error" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "error", ctx.QueryParams(), &params.Error, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter error: %s", err))
+	}
+
+	// ------------- Optional query parameter "error_description" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "error_description", ctx.QueryParams(), &params.ErrorDescription, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter error_description: %s", err))
+	}
+
+	// ------------- Optional query parameter "iss" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "iss", ctx.QueryParams(), &params.Iss, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter iss: %s", err))
+	}
+
+	// ------------- Optional query parameter "session_state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "session_state", ctx.QueryParams(), &params.SessionState, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter session_state: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.FinishOidc(ctx, params)
+	return err
+}
+
+// BeginOidc converts echo context to params.
+func (w *ServerInterfaceWrapper) BeginOidc(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params BeginOidcParams
+	// ------------- Optional query parameter "return_to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "return_to", ctx.QueryParams(), &params.ReturnTo, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter return_to: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.BeginOidc(ctx, params)
+	return err
+}
+
 // ListBudgets converts echo context to params.
 func (w *ServerInterfaceWrapper) ListBudgets(ctx echo.Context) error {
 	var err error
@@ -3175,6 +4056,128 @@ func (w *ServerInterfaceWrapper) DrainNode(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.DrainNode(ctx, id)
+	return err
+}
+
+// ListOperators converts echo context to params.
+func (w *ServerInterfaceWrapper) ListOperators(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListOperators(ctx)
+	return err
+}
+
+// CreateOperator converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateOperator(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateOperator(ctx)
+	return err
+}
+
+// DeleteOperator converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteOperator(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "name" -------------
+	var name Name
+
+	err = runtime.BindStyledParameterWithOptions("simple", "name", ctx.Param("name"), &name, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter name: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeleteOperatorParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteOperator(ctx, name, params)
+	return err
+}
+
+// GetOperator converts echo context to params.
+func (w *ServerInterfaceWrapper) GetOperator(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "name" -------------
+	var name Name
+
+	err = runtime.BindStyledParameterWithOptions("simple", "name", ctx.Param("name"), &name, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter name: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetOperator(ctx, name)
+	return err
+}
+
+// PutOperator converts echo context to params.
+func (w *ServerInterfaceWrapper) PutOperator(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "name" -------------
+	var name Name
+
+	err = runtime.BindStyledParameterWithOptions("simple", "name", ctx.Param("name"), &name, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter name: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PutOperatorParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = &IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PutOperator(ctx, name, params)
+	return err
+}
+
+// ResetPassword converts echo context to params.
+func (w *ServerInterfaceWrapper) ResetPassword(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "name" -------------
+	var name Name
+
+	err = runtime.BindStyledParameterWithOptions("simple", "name", ctx.Param("name"), &name, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter name: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ResetPassword(ctx, name)
 	return err
 }
 
@@ -3605,6 +4608,85 @@ func (w *ServerInterfaceWrapper) TestServer(ctx echo.Context) error {
 	return err
 }
 
+// CloseSession converts echo context to params.
+func (w *ServerInterfaceWrapper) CloseSession(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CloseSession(ctx)
+	return err
+}
+
+// GetSession converts echo context to params.
+func (w *ServerInterfaceWrapper) GetSession(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetSession(ctx)
+	return err
+}
+
+// OpenSession converts echo context to params.
+func (w *ServerInterfaceWrapper) OpenSession(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.OpenSession(ctx)
+	return err
+}
+
+// PutPassword converts echo context to params.
+func (w *ServerInterfaceWrapper) PutPassword(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PutPassword(ctx)
+	return err
+}
+
+// EndOtherSessions converts echo context to params.
+func (w *ServerInterfaceWrapper) EndOtherSessions(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.EndOtherSessions(ctx)
+	return err
+}
+
+// ListSessions converts echo context to params.
+func (w *ServerInterfaceWrapper) ListSessions(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListSessionsParams
+	// ------------- Optional query parameter "all" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "all", ctx.QueryParams(), &params.All, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter all: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListSessions(ctx, params)
+	return err
+}
+
+// EndSession converts echo context to params.
+func (w *ServerInterfaceWrapper) EndSession(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id HoldingID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.EndSession(ctx, id)
+	return err
+}
+
 // GetSettings converts echo context to params.
 func (w *ServerInterfaceWrapper) GetSettings(ctx echo.Context) error {
 	var err error
@@ -3640,6 +4722,49 @@ func (w *ServerInterfaceWrapper) PutSettings(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.PutSettings(ctx, params)
+	return err
+}
+
+// ListTokens converts echo context to params.
+func (w *ServerInterfaceWrapper) ListTokens(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListTokensParams
+	// ------------- Optional query parameter "all" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "all", ctx.QueryParams(), &params.All, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter all: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListTokens(ctx, params)
+	return err
+}
+
+// CreateToken converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateToken(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateToken(ctx)
+	return err
+}
+
+// RevokeToken converts echo context to params.
+func (w *ServerInterfaceWrapper) RevokeToken(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id HoldingID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RevokeToken(ctx, id)
 	return err
 }
 
@@ -3866,6 +4991,26 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 		Handler: si,
 	}
 
+	router.GET(options.BaseURL+"/auth/methods", wrapper.GetAuthMethods, options.OperationMiddlewares["getAuthMethods"]...)
+	router.GET(options.BaseURL+"/auth/oidc/login", wrapper.BeginOidc, options.OperationMiddlewares["beginOidc"]...)
+	router.GET(options.BaseURL+"/auth/oidc/callback", wrapper.FinishOidc, options.OperationMiddlewares["finishOidc"]...)
+	router.DELETE(options.BaseURL+"/session", wrapper.CloseSession, options.OperationMiddlewares["closeSession"]...)
+	router.GET(options.BaseURL+"/session", wrapper.GetSession, options.OperationMiddlewares["getSession"]...)
+	router.POST(options.BaseURL+"/session", wrapper.OpenSession, options.OperationMiddlewares["openSession"]...)
+	router.PUT(options.BaseURL+"/session/password", wrapper.PutPassword, options.OperationMiddlewares["putPassword"]...)
+	router.DELETE(options.BaseURL+"/sessions", wrapper.EndOtherSessions, options.OperationMiddlewares["endOtherSessions"]...)
+	router.GET(options.BaseURL+"/sessions", wrapper.ListSessions, options.OperationMiddlewares["listSessions"]...)
+	router.DELETE(options.BaseURL+"/sessions/:id", wrapper.EndSession, options.OperationMiddlewares["endSession"]...)
+	router.GET(options.BaseURL+"/operators", wrapper.ListOperators, options.OperationMiddlewares["listOperators"]...)
+	router.POST(options.BaseURL+"/operators", wrapper.CreateOperator, options.OperationMiddlewares["createOperator"]...)
+	router.DELETE(options.BaseURL+"/operators/:name", wrapper.DeleteOperator, options.OperationMiddlewares["deleteOperator"]...)
+	router.GET(options.BaseURL+"/operators/:name", wrapper.GetOperator, options.OperationMiddlewares["getOperator"]...)
+	router.PUT(options.BaseURL+"/operators/:name", wrapper.PutOperator, options.OperationMiddlewares["putOperator"]...)
+	router.POST(options.BaseURL+"/operators/:name/reset-password", wrapper.ResetPassword, options.OperationMiddlewares["resetPassword"]...)
+	router.GET(options.BaseURL+"/tokens", wrapper.ListTokens, options.OperationMiddlewares["listTokens"]...)
+	router.POST(options.BaseURL+"/tokens", wrapper.CreateToken, options.OperationMiddlewares["createToken"]...)
+	router.DELETE(options.BaseURL+"/tokens/:id", wrapper.RevokeToken, options.OperationMiddlewares["revokeToken"]...)
+	router.GET(options.BaseURL+"/audit", wrapper.ListAudit, options.OperationMiddlewares["listAudit"]...)
 	router.GET(options.BaseURL+"/config", wrapper.GetConfig, options.OperationMiddlewares["getConfig"]...)
 	router.PUT(options.BaseURL+"/config", wrapper.PutConfig, options.OperationMiddlewares["putConfig"]...)
 	router.GET(options.BaseURL+"/servers", wrapper.ListServers, options.OperationMiddlewares["listServers"]...)

@@ -8,6 +8,21 @@ import (
 	"time"
 )
 
+type AdminToken struct {
+	ID              string
+	Name            string
+	TokenHash       []byte
+	Hint            string
+	Role            string
+	Scopes          []string
+	OwnerID         *string
+	CreatedBy       string
+	CreatedAt       time.Time
+	ExpiresAt       *time.Time
+	LastUsedAt      *time.Time
+	LastUsedAddress string
+}
+
 type AdmissionLeader struct {
 	Name      string
 	Holder    string
@@ -25,6 +40,20 @@ type AdmissionMember struct {
 	SeenAt       time.Time
 	Forgotten    bool
 	Instance     string
+}
+
+type Audit struct {
+	ID        int64
+	At        time.Time
+	Actor     string
+	ActorKind string
+	Address   string
+	RequestID string
+	Action    string
+	Object    string
+	Note      string
+	Changes   []byte
+	Revision  *int64
 }
 
 type ConfigHead struct {
@@ -52,6 +81,13 @@ type Key struct {
 	ExpiresAt        *time.Time
 	DetachedRevision *int64
 	RevokedRevision  *int64
+}
+
+type LoginTry struct {
+	Bucket   int32
+	Failures int32
+	FreeAt   time.Time
+	LastAt   time.Time
 }
 
 type Node struct {
@@ -89,6 +125,32 @@ type ObjectHistory struct {
 	Name     string
 	Revision int64
 	Spec     []byte
+}
+
+type Operator struct {
+	ID                 string
+	Name               string
+	Role               string
+	Enabled            bool
+	PasswordHash       *string
+	MustChangePassword bool
+	OidcIssuer         *string
+	OidcSubject        *string
+	Version            int64
+	CreatedAt          time.Time
+	LastLoginAt        *time.Time
+}
+
+type OperatorSession struct {
+	ID         string
+	TokenHash  []byte
+	OperatorID string
+	Method     string
+	Address    string
+	UserAgent  string
+	CreatedAt  time.Time
+	LastSeenAt time.Time
+	ExpiresAt  time.Time
 }
 
 type Revision struct {
