@@ -1,0 +1,30 @@
+import vueI18n from '@intlify/eslint-plugin-vue-i18n'
+import vue from 'eslint-plugin-vue'
+import ts from 'typescript-eslint'
+
+export default ts.config(
+  { ignores: ['dist', 'node_modules', 'src/api/schema.d.ts', 'test-results', 'playwright-report'] },
+  ...ts.configs.recommended,
+  ...vue.configs['flat/recommended'],
+  ...vueI18n.configs.recommended,
+  {
+    files: ['**/*.vue'],
+    languageOptions: { parserOptions: { parser: ts.parser } },
+  },
+  {
+    settings: { 'vue-i18n': { localeDir: './src/locales/*.json', messageSyntaxVersion: '^11.0.0' } },
+    rules: {
+      'vue/multi-word-component-names': 'off',
+      'vue/max-attributes-per-line': 'off',
+      'vue/singleline-html-element-content-newline': 'off',
+      'vue/html-self-closing': ['error', { html: { void: 'always' } }],
+      '@intlify/vue-i18n/no-raw-text': ['error', { ignorePattern: '^(Vega|[-#:()&·/|+×→↑↓…%,.\\d\\s]+)$', ignoreNodes: ['code', 'kbd', 'pre'] }],
+      '@intlify/vue-i18n/no-missing-keys-in-other-locales': 'error',
+      '@intlify/vue-i18n/no-unused-keys': ['error', { extensions: ['.ts', '.vue'], enableFix: false, ignores: ['/^error\\./', '/^nav\\./'] }],
+      // 组件与页面不直接碰 API：只经 src/api 与 composables。
+      'no-restricted-imports': ['error', { patterns: [{ group: ['openapi-fetch', '@/api/client'], message: '只有 src/api 之内可以用它' }] }],
+      'no-restricted-globals': ['error', { name: 'fetch', message: '只经 src/api 与控制面说话' }],
+    },
+  },
+  { files: ['src/api/**'], rules: { 'no-restricted-imports': 'off', 'no-restricted-globals': 'off' } },
+)
