@@ -4,6 +4,288 @@
  */
 
 export interface paths {
+    "/auth/methods": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * 登录页可以给出什么
+         * @description 不必登录。`transport.ok` 为假时不能登录，`transport.detail` 说怎样打开 TLS 或放行明文。
+         */
+        get: operations["getAuthMethods"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/auth/oidc/login": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * 去 OIDC 的提供方登录
+         * @description 浏览器的导航，不是接口调用：带着 PKCE、state 与 nonce 转去提供方。做不到时转到 `/login?error=<reason>`。
+         */
+        get: operations["beginOidc"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/auth/oidc/callback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * OIDC 的提供方把浏览器送回这里
+         * @description 成了则种下会话的 cookie，转到登录之前的页面；不成则转到 `/login?error=<reason>`。
+         */
+        get: operations["finishOidc"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** 我是谁 */
+        get: operations["getSession"];
+        put?: never;
+        /**
+         * 以口令登录
+         * @description 成了则种下会话的 cookie（`__Host-vega`；本机上的明文是 `vega_session`），带来的旧会话当场作废。
+         *     口令不对、不认得与停用了的操作员答得一样。失败多了要等（`login_throttled`，看 `Retry-After`），等的时间有上限，没有永久的锁定。
+         *     以一次性口令登录之后（`must_change_password`）只能换口令、看自己是谁与注销。
+         */
+        post: operations["openSession"];
+        /**
+         * 注销
+         * @description 只有会话能注销；令牌请吊销它。
+         */
+        delete: operations["closeSession"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/session/password": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * 换自己的口令
+         * @description 此前的会话全部作废，种下一个新的 cookie。现在的口令不对也计入登录的失败。
+         */
+        put: operations["putPassword"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** 活着的会话，最近用过的在前，至多 1000 个 */
+        get: operations["listSessions"];
+        put?: never;
+        post?: never;
+        /** 结束自己的其他会话 */
+        delete: operations["endOtherSessions"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/sessions/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description 会话或令牌的编号 */
+                id: components["parameters"]["HoldingID"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * 结束一个会话
+         * @description 自己的；管理员则谁的都行。
+         */
+        delete: operations["endSession"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/operators": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** 全部操作员，按名字升序 */
+        get: operations["listOperators"];
+        put?: never;
+        /**
+         * 新建操作员
+         * @description 一次性口令只在这次应答里，头一次登录必须换掉。
+         */
+        post: operations["createOperator"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/operators/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description 对象的名字；`/` 写作 `%2F` */
+                name: components["parameters"]["Name"];
+            };
+            cookie?: never;
+        };
+        /** 一个操作员 */
+        get: operations["getOperator"];
+        /**
+         * 换掉角色与停用与否
+         * @description 停用与降级使他的会话当场作废。最后一个能用的管理员不能停用或降级（`last_admin`）。经 OIDC 来的，角色由提供方说了算。
+         */
+        put: operations["putOperator"];
+        post?: never;
+        /** 删去操作员，连同他的会话与令牌 */
+        delete: operations["deleteOperator"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/operators/{name}/reset-password": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description 对象的名字；`/` 写作 `%2F` */
+                name: components["parameters"]["Name"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * 给操作员一个新的一次性口令
+         * @description 口令只在这次应答里；他的会话全部作废。
+         */
+        post: operations["resetPassword"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** 管理令牌，按名字升序，没有明文 */
+        get: operations["listTokens"];
+        put?: never;
+        /**
+         * 造一个管理令牌
+         * @description 明文只在这次应答里。角色与范围不能超过造它的人；有主人的令牌，权限也不超过主人此刻的角色，主人停用它就不认，主人删去它也删去。
+         *     `service` 的不属于谁，只有管理员能造。令牌里只有管理员的能再造令牌。
+         */
+        post: operations["createToken"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/tokens/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description 会话或令牌的编号 */
+                id: components["parameters"]["HoldingID"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * 吊销一个令牌
+         * @description 自己的；管理员则谁的都行。当场不再认。
+         */
+        delete: operations["revokeToken"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * 审计，从新到旧
+         * @description 只增的记录：每一次改动、登录、注销与失败的登录。与改动写在同一个事务里。
+         */
+        get: operations["listAudit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/config": {
         parameters: {
             query?: never;
@@ -22,6 +304,86 @@ export interface paths {
          *     应用的密钥只在它的 `keys` 列表在场时才被删除。
          */
         put: operations["putConfig"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/about": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** 这套安装是谁、客户端从哪里进来 */
+        get: operations["getAbout"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/overview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * 此刻的总览：速率、在途、排队、最忙的几个，与现在哪里不对
+         * @description 由已入库的用量（请求结束后至多 2 秒）、节点每秒的心跳与授予者的账算出；所有副本说的一样。
+         */
+        get: operations["getOverview"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * 给控制台的事件流（server-sent events）
+         * @description 连上时每个主题先各来一份全量，此后有变化才来，每个主题至多每秒一份；每一份都是完整的，丢了中间的不要紧。
+         *     `event` 是主题名，`data` 是一行 JSON，形状见 Overview、Fleet、Queue 的数组与 Revision。没有新的也每 10 秒来一行注释。
+         *     会话失效时来一个 `event: end`，`data` 是 Problem，然后流结束；控制面停下时流直接结束，客户端应重连。
+         */
+        get: operations["streamEvents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/explain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * 一个应用此刻要一个模型，会去哪里，为什么不去别处
+         * @description 资格与层次由数据面所用的同一段代码（`proto/ruleset`）算出，再加上各节点报来的摘除、上游要求的暂停、授予者此刻的账与预算。
+         *     只是看：不占许可，也不碰上游。
+         */
+        get: operations["explain"];
+        put?: never;
         post?: never;
         delete?: never;
         options?: never;
@@ -90,6 +452,8 @@ export interface paths {
         /**
          * 从控制面试连一个后端服务器
          * @description 控制面用该服务器的凭证、CA 与出站代理请求 `<base_url>/models`，至多 10 秒，不跟随重定向。
+         *     给了 `model` 就再发一个只要一个 token 的对话（至多 30 秒；上游照常计费，不进用量），结果在 `chat` 里。
+         *     给了 `server` 就试那一份草稿而不是所存的，什么都不保存；草稿里缺席的 `api_key` 用所存的（还没有这个服务器就没有凭证）。
          *     连不上或被拒绝也是 200，结果在 `ok` 与 `error` 里。
          */
         post: operations["testServer"];
@@ -229,13 +593,42 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        put?: never;
+        /**
+         * 改一把密钥的期限
+         * @description 明文改不了：要换就轮换。
+         */
+        put: operations["putKey"];
         post?: never;
         /**
          * 撤销一把密钥
          * @description 撤销过的密钥永不复活，回滚也不会让它回来。
          */
         delete: operations["deleteKey"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/apps/{name}/keys/{key}/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description 对象的名字；`/` 写作 `%2F` */
+                name: components["parameters"]["Name"];
+                /** @description 要换掉的密钥的名字 */
+                key: string;
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * 轮换：新建一把密钥，旧的再用一阵就过期
+         * @description 新建与给旧的定期限是同一个配置版本。旧的本来更早过期就保持原样；`overlap_seconds` 为 0 即旧的当场过期。
+         */
+        post: operations["rotateKey"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -299,6 +692,50 @@ export interface paths {
          * @description 从任一控制面副本都行；没连着的节点 409。
          */
         post: operations["drainNode"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/budgets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * 各应用的预算花到了哪里
+         * @description 当场由已入库的用量算出，所有副本说的一样；请求结束后至多 2 秒可见。没有报告用量的调用（来源 unknown）花费记作 0。
+         *     节点另把自己还没有入库的与在途的也算上，所以拒绝可能比这里的数早一点开始。
+         */
+        get: operations["listBudgets"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/apps/{name}/budget": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description 对象的名字；`/` 写作 `%2F` */
+                name: components["parameters"]["Name"];
+            };
+            cookie?: never;
+        };
+        /**
+         * 一个应用的预算花到了哪里
+         * @description 应用不存在，或没有预算，都是 404。
+         */
+        get: operations["getAppBudget"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -416,10 +853,113 @@ export interface paths {
         };
         /**
          * 用量统计
-         * @description 时间段为 `[from, to)`，按分钟对齐：`from` 向下取整，`to` 向上取整。`Accept: text/csv` 得到 CSV，每行一组，列与 JSON 的行相同。
-         *     请求结束后至多 2 秒可见。
+         * @description 时间段为 `[from, to)`，按分钟对齐：`from` 向下取整，`to` 向上取整；`to` 不早于此刻即没有终点。请求结束后至多 2 秒可见。
+         *     `Accept: text/csv` 或 `format=csv` 得到 CSV，每行一组，含各行的数字与按来源分开的请求、token、费用（没有总数与 accuracy 一块）。
+         *     分钟只留一段时间（见运行文档）：两端不在整点而分钟已经删去时放宽到整点，应答的 `from`、`to` 是真正算进来的，`notes` 说为什么；
+         *     时间桶放不宽，答 400 并说从什么时候起有。应答至多 100,000 行（问了百分位为 10,000 行），超过答 400。
+         *     一个副本同时算的查询至多是核数的一半（至少一个），等 5 秒还轮不到答 503；算过 15 秒答 504。
          */
         get: operations["getUsage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/settings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * 设置
+         * @description 没有写过的项是缺省。
+         */
+        get: operations["getSettings"];
+        /**
+         * 整个换掉设置
+         * @description 没写的项回到缺省。保留期调短，过期的分区在 10 分钟内删去，删去的再也回不来；调长只对还没有删的有用。
+         *     货币只是费用的单位名，改它不换算。
+         */
+        put: operations["putSettings"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/usage/reconcile": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * 拿供应商的账单对照用量
+         * @description 请求体是供应商导出的 CSV（UTF-8，逗号、分号或制表符分隔，至多 16 MiB、200,000 行），第一行是表头。认得的栏（大小写、空格、连字符不论）：
+         *     日 `day date usage_date start_time_iso start_time bucket timestamp`，模型 `model model_name model_id upstream_model`，
+         *     次数 `requests n_requests num_requests num_model_requests request_count`，输入 `prompt_tokens input_tokens n_context_tokens_total context_tokens`，
+         *     输出 `completion_tokens output_tokens n_generated_tokens_total generated_tokens`，
+         *     缓存 `cached_tokens input_cached_tokens cached_input_tokens n_cached_context_tokens_total cache_read_input_tokens`，
+         *     费用 `cost amount amount_value total_cost cost_usd`，货币 `currency amount_currency cost_currency`；别的名字用 `column` 指明。
+         *     同一天同一模型的几行相加；空着的格子是没有给，不是零。千位分隔之类不猜，所有错误连同行号一次列全。
+         *
+         *     什么也不写。每行一天一个上游模型：我们的公开模型按现在的配置换成它在那个 server 上的上游模型名，分不开的几个并成一行。判断：
+         *     `match` 相等（失败的调用供应商可以不算，费用差在它自己写下的位数之内）；`explained` 差在自己数的（上下一成）、断在半路的与不知道的那几次
+         *     （每次至多算四次平常的调用）能差的之内，或相邻两天只是跨了零点；`unexplained` 差得没有道理；`missing_ours` `missing_theirs` 只有一边有。
+         */
+        post: operations["reconcileUsage"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/requests": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * 最近的请求，由新到旧
+         * @description 只有元数据，从来没有正文。留多久、留多少看设置（`retention.requests_days`、`requests.sample`）；失败的不论取样总是留下，统计从不取样。
+         *     一次也没有到达上游的拒绝（模型不存在、预算花完、排队到时……）不在其中，只按应用、模型与码计数，见 `/usage?group_by=code`。
+         *     各项筛选都要成立，一项重复几次则有一个成立即可。翻页时用同样的筛选带上 `cursor`：翻页之间不论写入了什么，
+         *     已经在的恰好出现一次；比游标更新的不会回头补上。
+         *     时间、`id` 与单个 `app` 有索引，别的筛选是往旧处逐条看：一页至多看 200,000 条、约 2 秒，到了就交出看到的，
+         *     `searched_until` 说看到了哪里，`next_cursor` 从那里接着找；所以一页可以不满，甚至是空的，没有更多的标志只有 `next_cursor` 为 null。
+         */
+        get: operations["listRequests"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/requests/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description 请求号（应答头 x-request-id） */
+                id: string;
+            };
+            cookie?: never;
+        };
+        /** 一个请求 */
+        get: operations["getRequest"];
         put?: never;
         post?: never;
         delete?: never;
@@ -432,6 +972,293 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /**
+         * @description 角色，后一个可以做前一个能做的一切。viewer 只看；operator 还能改配置、管节点；admin 还管操作员、别人的会话与令牌，看审计
+         * @enum {string}
+         */
+        Role: "viewer" | "operator" | "admin";
+        /**
+         * @description 令牌的范围，只会把角色许可的收窄；write 含 read
+         * @enum {string}
+         */
+        Scope: "config:read" | "config:write" | "fleet:read" | "fleet:write" | "usage:read" | "identity:read" | "identity:write" | "audit:read";
+        /** @description 登录页可以给出什么 */
+        AuthMethods: {
+            /** @description 能不能以口令登录 */
+            password: boolean;
+            /** @description 只在设了提供方时有 */
+            oidc?: {
+                /** @description 提供方的名字 */
+                label: string;
+                /**
+                 * @description 浏览器去这里
+                 * @example /api/v1/auth/oidc/login
+                 */
+                login_url: string;
+            };
+            transport: {
+                /** @description 这条连接许不许登录 */
+                ok: boolean;
+                /** @description 是不是 TLS；ok 而不 secure，口令与会话就以明文走 */
+                secure: boolean;
+                /** @description 只在不许时有：怎样打开 TLS 或放行明文，英文 */
+                detail?: string;
+            };
+        };
+        /** @description 登录用的 */
+        Credentials: {
+            /** @description 操作员的名字，不分大小写 */
+            name: string;
+            /**
+             * Format: password
+             * @description 口令
+             */
+            password: string;
+        };
+        /** @description 换口令 */
+        PasswordChange: {
+            /**
+             * Format: password
+             * @description 现在的口令
+             */
+            current_password: string;
+            /**
+             * Format: password
+             * @description 新口令：至少 12 个字符，至多 256 字节，不以名字为主
+             */
+            new_password: string;
+        };
+        /** @description 行事者 */
+        Identity: {
+            /**
+             * @description 操作员、令牌，或引导令牌
+             * @enum {string}
+             */
+            kind: "operator" | "token" | "bootstrap";
+            /** @description 日志、版本与审计里的名字 */
+            name: string;
+            role: components["schemas"]["Role"];
+            /** @description 空即不收窄 */
+            scopes: components["schemas"]["Scope"][];
+            /** @description 一次性口令还没有换掉 */
+            must_change_password: boolean;
+            /** @description 只在会话里有 */
+            session_id?: string;
+            /**
+             * @description 只在会话里有：怎样登录的
+             * @enum {string}
+             */
+            method?: "password" | "oidc";
+            /**
+             * Format: date-time
+             * @description 只在会话里有：绝对期限
+             */
+            expires_at?: string;
+            /** @description 只在会话里有：这么久没有请求就作废 */
+            idle_seconds?: number;
+        };
+        /** @description 一个活着的会话 */
+        Session: {
+            /** @description 编号；不是秘密 */
+            id: string;
+            /** @description 操作员的名字 */
+            operator: string;
+            /**
+             * @description 怎样登录的
+             * @enum {string}
+             */
+            method: "password" | "oidc";
+            /** @description 从哪个地址登录的 */
+            address: string;
+            /** @description 浏览器自报的名字 */
+            user_agent: string;
+            /**
+             * Format: date-time
+             * @description 何时登录
+             */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description 最近的请求，精确到一分钟
+             */
+            last_seen_at: string;
+            /**
+             * Format: date-time
+             * @description 绝对期限
+             */
+            expires_at: string;
+            /** @description 就是发这个请求的会话 */
+            current: boolean;
+        };
+        /** @description 一个操作员 */
+        Operator: {
+            /** @description 名字 */
+            name: string;
+            role: components["schemas"]["Role"];
+            /** @description 停用了的不能登录，令牌也不认 */
+            enabled: boolean;
+            /**
+             * @description 以口令登录，还是经 OIDC
+             * @enum {string}
+             */
+            source: "local" | "oidc";
+            /** @description 一次性口令还没有换掉 */
+            must_change_password: boolean;
+            /**
+             * Format: int64
+             * @description 每改一次加一，即 ETag
+             */
+            version: number;
+            /**
+             * Format: date-time
+             * @description 何时建立
+             */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description 没有登录过则没有
+             */
+            last_login_at?: string;
+        };
+        /** @description 新的操作员 */
+        NewOperator: {
+            /** @description 1 到 64 个 a-z、0-9 与 . _ @ + -，首尾是字母或数字 */
+            name: string;
+            role: components["schemas"]["Role"];
+        };
+        /** @description 改后的角色与停用与否 */
+        OperatorUpdate: {
+            role: components["schemas"]["Role"];
+            /** @description 停用了的不能登录，令牌也不认 */
+            enabled: boolean;
+        };
+        /** @description 一次性口令 */
+        OneTimePassword: {
+            /** @description 只给这一次；头一次登录必须换掉 */
+            one_time_password: string;
+        };
+        /** @description 新的操作员与他的一次性口令 */
+        CreatedOperator: components["schemas"]["Operator"] & components["schemas"]["OneTimePassword"];
+        /** @description 一个管理令牌，没有明文 */
+        Token: {
+            /** @description 编号 */
+            id: string;
+            /** @description 名字；审计里写作 token:名字 */
+            name: string;
+            /** @description 明文的末四个字符 */
+            hint: string;
+            role: components["schemas"]["Role"];
+            /** @description 空即不收窄 */
+            scopes: components["schemas"]["Scope"][];
+            /** @description 主人；空即不属于谁 */
+            owner: string;
+            /** @description 谁造的 */
+            created_by: string;
+            /**
+             * Format: date-time
+             * @description 何时
+             */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description 没有即不过期
+             */
+            expires_at?: string;
+            /**
+             * Format: date-time
+             * @description 精确到一分钟；没有用过则没有
+             */
+            last_used_at?: string;
+            /** @description 最近从哪里用的 */
+            last_used_address?: string;
+        };
+        /** @description 要造的令牌 */
+        NewToken: {
+            /** @description 名字，不能与别的令牌相同 */
+            name: string;
+            role: components["schemas"]["Role"];
+            /** @description 空即不收窄 */
+            scopes?: components["schemas"]["Scope"][];
+            /**
+             * Format: date-time
+             * @description 没有即不过期
+             */
+            expires_at?: string | null;
+            /**
+             * @description 不属于谁：造它的人走了也还在
+             * @default false
+             */
+            service: boolean;
+        };
+        /** @description 新的令牌与它的明文 */
+        CreatedToken: components["schemas"]["Token"] & {
+            /** @description 明文，只给这一次 */
+            secret: string;
+        };
+        /** @description 一处变化；形状同配置版本的差异，种类更多 */
+        AuditChange: {
+            /** @description 对什么：server、model、app、key、operator、session、token…… */
+            kind: string;
+            /** @description 对象的名字 */
+            name: string;
+            /**
+             * @description 做了什么
+             * @enum {string}
+             */
+            action: "created" | "updated" | "deleted";
+            /** @description 哪些字段；秘密只见末四位或占位 */
+            fields?: components["schemas"]["FieldChange"][];
+        };
+        /** @description 审计的一条 */
+        AuditEntry: {
+            /**
+             * Format: int64
+             * @description 越大越新
+             */
+            id: number;
+            /**
+             * Format: date-time
+             * @description 何时
+             */
+            at: string;
+            /** @description 谁 */
+            actor: string;
+            /**
+             * @description 谁的种类；anonymous 是没有认出来的
+             * @enum {string}
+             */
+            actor_kind: "operator" | "token" | "bootstrap" | "anonymous" | "system";
+            /** @description 从哪个地址；控制面自己做的为空 */
+            address: string;
+            /** @description 与应答头 x-request-id 和日志相同 */
+            request_id: string;
+            /**
+             * @description 做什么
+             * @example server.update
+             */
+            action: string;
+            /**
+             * @description 对什么
+             * @example server gpu-1
+             */
+            object: string;
+            /** @description 附言；可空 */
+            note: string;
+            /** @description 看得懂的差异；至多 200 处 */
+            changes: components["schemas"]["AuditChange"][];
+            /**
+             * Format: int64
+             * @description 写之后的配置版本；没有动配置则没有
+             */
+            revision?: number;
+        };
+        /** @description 一页审计 */
+        AuditPage: {
+            /** @description 从新到旧 */
+            items: components["schemas"]["AuditEntry"][];
+            /** @description 下一页从这里起；没有更多时为 null */
+            next_cursor: string | null;
+        };
         /** @description RFC 9457 的问题文档 */
         Problem: {
             /**
@@ -454,6 +1281,11 @@ export interface components {
              * @enum {string}
              */
             code: "invalid" | "too_large" | "unauthenticated" | "denied" | "not_found" | "method_not_allowed" | "conflict" | "precondition_failed" | "exhausted" | "unavailable" | "timeout" | "canceled" | "internal";
+            /**
+             * @description 比 code 更细的稳定原因，没有则缺席：invalid_login、login_throttled、insecure_transport、cross_origin、
+             *     password_change_required、role_too_low、scope_missing、last_admin
+             */
+            reason?: string;
             /** @description 给人看的英文句子，说明怎么办 */
             detail: string;
             /** @description 这次请求的编号，与应答头 x-request-id 和日志相同 */
@@ -468,6 +1300,325 @@ export interface components {
                 /** @description 英文说明 */
                 message: string;
             }[];
+        };
+        /** @description 这套安装 */
+        About: {
+            /** @description 控制面的程序版本 */
+            version: string;
+            /**
+             * @description 客户端够到数据面的地址，没有 `/v1`；没有设（VEGA_PUBLIC_API_URL）则为空
+             * @example http://127.0.0.1:8080
+             */
+            public_api_url: string;
+            /** @description 设置里的时区 */
+            time_zone: string;
+            /** @description 设置里的货币 */
+            currency: string;
+            /**
+             * Format: int64
+             * @description 配置版本的头
+             */
+            revision: number;
+            /** @description 作答的控制面副本 */
+            replica: string;
+            /**
+             * Format: date-time
+             * @description 这个副本何时起来的
+             */
+            started_at: string;
+            /** @description 这条连接是不是 TLS */
+            transport_secure: boolean;
+        };
+        /** @description 全部节点，与它们该到的版本 */
+        Fleet: {
+            /**
+             * Format: int64
+             * @description 配置版本的头
+             */
+            head_revision: number;
+            /** @description 按 id 升序 */
+            nodes: components["schemas"]["Node"][];
+        };
+        /** @description 此刻的总览 */
+        Overview: {
+            /**
+             * Format: date-time
+             * @description 何时算的，数据库的钟
+             */
+            at: string;
+            /**
+             * Format: int64
+             * @description 配置版本的头
+             */
+            revision: number;
+            /** @description 有多少 */
+            counts: {
+                /** @description 后端服务器 */
+                servers: number;
+                /** @description 其中开着的 */
+                servers_enabled: number;
+                /** @description 公开模型 */
+                models: number;
+                /** @description 应用 */
+                apps: number;
+                /** @description 没有过期的密钥 */
+                keys: number;
+                /** @description 见过而没有忘掉的节点 */
+                nodes: number;
+                /** @description 此刻连着的 */
+                nodes_connected: number;
+                /** @description 有没有过一个请求；首次引导看它 */
+                requests_ever: boolean;
+            };
+            rates: components["schemas"]["OverviewRates"];
+            /**
+             * Format: int64
+             * @description 各连着的节点在途请求之和
+             */
+            in_flight: number;
+            /**
+             * Format: int64
+             * @description 各连着的节点排队请求之和
+             */
+            waiting: number;
+            /** @description 最近 5 分钟从到达至首个上游字节的百分位，毫秒；没有观察则为 null */
+            first_byte_ms: {
+                /** @description 中位数 */
+                p50: number | null;
+                /** @description 第 95 百分位 */
+                p95: number | null;
+                /** @description 第 99 百分位 */
+                p99: number | null;
+            };
+            /** @description 最近 60 分钟，每分钟一点，从旧到新；没有请求的分钟也在，数为零 */
+            series: {
+                /**
+                 * Format: date-time
+                 * @description 这一分钟的起点
+                 */
+                at: string;
+                /**
+                 * Format: int64
+                 * @description 请求
+                 */
+                requests: number;
+                /**
+                 * Format: int64
+                 * @description 其中以错误告终的
+                 */
+                errors: number;
+                /**
+                 * Format: int64
+                 * @description 没有到达服务器的
+                 */
+                refused: number;
+                /**
+                 * Format: int64
+                 * @description 输入加输出
+                 */
+                tokens: number;
+                /** @description 首字节的第 95 百分位 */
+                first_byte_p95_ms: number | null;
+            }[];
+            /** @description 最近 60 分钟最忙的，各至多 5 个，请求多的在前 */
+            top: {
+                /** @description 应用 */
+                apps: components["schemas"]["OverviewTop"][];
+                /** @description 服务器 */
+                servers: components["schemas"]["OverviewTop"][];
+                /** @description 所要的模型 */
+                models: components["schemas"]["OverviewTop"][];
+            };
+            /** @description 现在哪里不对，重的在前；都好则为空 */
+            problems: components["schemas"]["OverviewProblem"][];
+        };
+        /** @description 每秒的速率，取最近约 10 秒 */
+        OverviewRates: {
+            /** @description 取了多长一段；刚开始看时短些，还说不出则为 0 */
+            window_seconds: number;
+            /** @description 结束的请求 */
+            requests: number;
+            /** @description 其中以错误告终的 */
+            errors: number;
+            /** @description 没有到达服务器的 */
+            refused: number;
+            /** @description 输入 token */
+            prompt_tokens: number;
+            /** @description 输出 token */
+            completion_tokens: number;
+        };
+        /** @description 一个最忙的 */
+        OverviewTop: {
+            /** @description 名字 */
+            name: string;
+            /**
+             * Format: int64
+             * @description 请求
+             */
+            requests: number;
+            /**
+             * Format: int64
+             * @description 其中以错误告终的
+             */
+            errors: number;
+            /**
+             * Format: int64
+             * @description 输入加输出
+             */
+            tokens: number;
+            /** @description 费用 */
+            cost: number;
+        };
+        /** @description 一处不对；说的是谁由 kind 决定，不相干的缺席 */
+        OverviewProblem: {
+            /**
+             * @description no_nodes 没有连着的节点；node_away 节点失联；node_behind 节点落后于头 10 秒以上；node_rejected 节点拒绝了头；
+             *     node_journal 节点的用量记录没有写在磁盘上；target_ejected 节点摘出了目标；target_paused 上游要求暂停；
+             *     server_queue 队列里最久的等待超过时限的一半或队列将满；accuracy 今天知道 token 数的比例低于 99.9 %；
+             *     usage_lost 今天有用量记录再也拿不出；budget_warning 预算过了警告线；budget_exhausted 预算用完；no_leader 没有授予者
+             * @enum {string}
+             */
+            kind: "no_nodes" | "node_away" | "node_behind" | "node_rejected" | "node_journal" | "target_ejected" | "target_paused" | "server_queue" | "accuracy" | "usage_lost" | "budget_warning" | "budget_exhausted" | "no_leader";
+            /**
+             * @description 轻重
+             * @enum {string}
+             */
+            severity: "warning" | "error";
+            /** @description 英文一行，可以照样给人看 */
+            detail: string;
+            /** @description 节点 */
+            node?: string;
+            /** @description 服务器 */
+            server?: string;
+            /** @description 上游模型名 */
+            upstream_model?: string;
+            /** @description 应用 */
+            app?: string;
+            /**
+             * Format: date-time
+             * @description 到何时为止
+             */
+            until?: string;
+            /** @description target_ejected：多少个节点摘出了它 */
+            nodes?: number;
+            /** @description 与阈值相比的数：比例（0 至 1）、百分数或个数，随 kind */
+            value?: number;
+        };
+        /** @description 一个应用此刻要一个模型会怎样 */
+        Explanation: {
+            /** @description 应用 */
+            app: string;
+            /** @description 所要的模型 */
+            model: string;
+            /**
+             * Format: date-time
+             * @description 何时算的
+             */
+            at: string;
+            /**
+             * @description 此刻就能开始；要排队；会被拒绝
+             * @enum {string}
+             */
+            verdict: "ready" | "waits" | "refused";
+            /**
+             * @description refused 时客户端会得到的错误码；别的为空
+             * @example model_not_allowed
+             */
+            code: string;
+            /** @description 英文一行，为什么 */
+            detail: string;
+            /** @description 应用的预算；没有则为 null */
+            budget: components["schemas"]["BudgetStatus"] | null;
+            /** @description 应用自己的限额与此刻的账 */
+            app_limits: {
+                limits: components["schemas"]["Limits"];
+                /**
+                 * Format: int64
+                 * @description 在途；没有在途限额而没有记账则为 null
+                 */
+                in_flight: number | null;
+                /**
+                 * Format: int64
+                 * @description 在等的请求
+                 */
+                waiting: number;
+                /**
+                 * Format: int64
+                 * @description 还能授予的许可；没有限额则为 null
+                 */
+                free: number | null;
+                /**
+                 * Format: int64
+                 * @description 每分钟请求数的余量
+                 */
+                requests_available: number | null;
+                /**
+                 * Format: int64
+                 * @description 每分钟 token 数的余量
+                 */
+                tokens_available: number | null;
+            };
+            /** @description 各层，先用的在前 */
+            tiers: components["schemas"]["ExplainedTier"][];
+            /** @description 后备模型，按次序；只在全部目标停用、摘出或试尽时才用，限额满了不用 */
+            fallbacks: {
+                /** @description 后备的模型 */
+                model: string;
+                /** @description 应用许不许用它；不许的跳过 */
+                allowed: boolean;
+                /** @description 它的各层 */
+                tiers: components["schemas"]["ExplainedTier"][];
+            }[];
+        };
+        /** @description 一层 */
+        ExplainedTier: {
+            /**
+             * Format: int64
+             * @description 小的先用
+             */
+            priority: number;
+            /** @description 这一层的目标 */
+            targets: components["schemas"]["ExplainedTarget"][];
+        };
+        /** @description 一个目标此刻的处境 */
+        ExplainedTarget: {
+            /** @description 服务器 */
+            server: string;
+            /** @description 上游模型名 */
+            upstream_model: string;
+            /**
+             * Format: int64
+             * @description 权重
+             */
+            weight: number;
+            /** @description 此刻在本层能开始的目标里分到的份额（0 至 1）；不能开始的为 0 */
+            share: number;
+            /**
+             * @description 能开始；限额满了；上游要求暂停；被全部连着的节点摘出；服务器停用
+             * @enum {string}
+             */
+            state: "ready" | "full" | "paused" | "ejected" | "disabled";
+            /** @description 英文一行：为什么不能开始；能开始则为空 */
+            detail: string;
+            /**
+             * Format: date-time
+             * @description 只在暂停时有
+             */
+            paused_until?: string;
+            /** @description 摘出了它的节点；不是全部节点摘出时 state 不是 ejected */
+            ejected_by: {
+                /** @description 节点 */
+                node: string;
+                /** @description 英文理由 */
+                reason: string;
+                /**
+                 * Format: date-time
+                 * @description 摘到何时
+                 */
+                until: string;
+            }[];
+            /** @description 服务器此刻的账；服务器停用则为 null */
+            queue: components["schemas"]["Queue"] | null;
         };
         /**
          * @description 声明式文档，与 vega.yaml 同形
@@ -616,11 +1767,32 @@ export interface components {
              */
             burst_percent: number;
             /**
-             * @description 客户端挂断时上游怎么办
+             * @description 客户端挂断时上游怎么办：cancel 立即取消；drain 收到结束或 drain 的限制为止，用量因此是上游报的
              * @default cancel
              * @enum {string}
              */
             on_disconnect: "cancel" | "drain";
+            /** @description 客户端挂断后收到哪里为止；on_disconnect 是 cancel 时不看 */
+            drain?: {
+                /**
+                 * Format: int64
+                 * @description 从挂断起最多再收多久，毫秒
+                 * @default 20000
+                 */
+                timeout_ms: number;
+                /**
+                 * Format: int64
+                 * @description 挂断后最多再收多少输出 token
+                 * @default 4096
+                 */
+                max_tokens: number;
+                /**
+                 * Format: int64
+                 * @description 一个节点上同时收几个；再多的立即取消
+                 * @default 64
+                 */
+                max_concurrency: number;
+            };
             /**
              * @description 是否向流索要用量
              * @default auto
@@ -656,6 +1828,28 @@ export interface components {
              */
             readonly api_key_hint?: string;
         };
+        /** @description 试什么；空即只列所存的服务器的模型 */
+        ServerTestInput: {
+            /** @description 上游模型名；给了就再试一个只要一个 token 的对话 */
+            model?: string;
+            /** @description 代替所存的草稿；名字可以缺席，写了就要与路径相同 */
+            server?: components["schemas"]["Server"];
+        };
+        /** @description 试一次对话的结果 */
+        ServerChatTest: {
+            /** @description 上游以 200 和一个对话的应答作答 */
+            ok: boolean;
+            /** @description 所要的上游模型名 */
+            model: string;
+            /** @description 从发出到读完应答，毫秒 */
+            latency_ms: number;
+            /** @description 上游的 HTTP 状态；没有收到应答时缺席 */
+            status?: number;
+            /** @description 应答里有没有 token 数；没有的只能自己数 */
+            usage_reported?: boolean;
+            /** @description 英文说明，含上游原话的开头；成功时缺席 */
+            error?: string;
+        };
         /** @description 试连的结果 */
         ServerTest: {
             /** @description 上游以 200 和一份模型列表作答 */
@@ -668,6 +1862,7 @@ export interface components {
             models: string[];
             /** @description 英文说明；成功时缺席 */
             error?: string;
+            chat?: components["schemas"]["ServerChatTest"];
         };
         /** @description 模型的一个去处 */
         Target: {
@@ -759,13 +1954,94 @@ export interface components {
             keys?: components["schemas"]["AppKey"][];
             /** @description 没写模型的请求去哪个服务器 */
             default_server?: string;
-            /** @description 预算；此版本里必须为空 */
-            budget?: Record<string, never>;
+            budget?: components["schemas"]["Budget"];
             /**
              * Format: int64
              * @description 对象的版本，即 ETag
              */
             readonly version?: number;
+        };
+        /**
+         * @description 一期之内至多花多少；缺席或 `{}` 即没有预算。amount 与 tokens 至少给一个，都给则先到者为准。
+         *     花完之后的请求得到 429 `insufficient_quota`，直到下一期。
+         */
+        Budget: {
+            /**
+             * @description 钱，以各模型的价格共用的货币计，至多 9 位小数；0 或缺席即不限
+             * @example 100.5
+             */
+            amount?: number;
+            /**
+             * Format: int64
+             * @description 输入与输出 token 之和；0 或缺席即不限
+             */
+            tokens?: number;
+            /**
+             * @description 一个月（从一号零点），或一天（从零点）
+             * @default month
+             * @enum {string}
+             */
+            period: "month" | "day";
+            /**
+             * @description IANA 时区名，定零点在哪一刻
+             * @default UTC
+             * @example Asia/Shanghai
+             */
+            time_zone: string;
+            /**
+             * Format: int64
+             * @description 花到百分之几就警告；0 即不警告
+             * @default 80
+             */
+            soft_percent: number;
+        };
+        /** @description 一个应用的预算在这一期里的处境 */
+        BudgetStatus: {
+            /** @description 应用 */
+            app: string;
+            /**
+             * @description 多久为一期
+             * @enum {string}
+             */
+            period: "month" | "day";
+            /** @description 一期按哪个时区开始 */
+            time_zone: string;
+            /**
+             * Format: date-time
+             * @description 这一期从何时起
+             */
+            period_start: string;
+            /**
+             * Format: date-time
+             * @description 何时重新开始
+             */
+            resets_at: string;
+            /** @description 钱的预算；0 即不限 */
+            amount: number;
+            /**
+             * Format: int64
+             * @description token 的预算；0 即不限
+             */
+            tokens: number;
+            /** @description 这一期花了的钱 */
+            spent: number;
+            /**
+             * Format: int64
+             * @description 这一期花了的 token
+             */
+            spent_tokens: number;
+            /**
+             * Format: int64
+             * @description 警告线；0 即没有
+             */
+            soft_percent: number;
+            /** @description 花了百分之几，两项里大的那个；可以超过 100 */
+            percent: number;
+            /**
+             * @description warning 即过了警告线，exhausted 即用完了
+             * @enum {string}
+             */
+            state: "ok" | "warning" | "exhausted";
         };
         /** @description 要新建的密钥 */
         KeyInput: {
@@ -827,6 +2103,43 @@ export interface components {
              * @description 何时过期；null 为不过期
              */
             expires_at: string | null;
+            /**
+             * Format: date-time
+             * @description 最近一次用它的请求何时到达，随用量入库，精确到一分钟；没有用过则为 null
+             */
+            last_used_at: string | null;
+        };
+        /** @description 改后的期限 */
+        KeyUpdate: {
+            /**
+             * Format: date-time
+             * @description 何时过期；null 为不过期
+             */
+            expires_at: string | null;
+        };
+        /** @description 怎样轮换 */
+        KeyRotation: {
+            /**
+             * @description 新密钥的名字，应用之内唯一
+             * @example default-2
+             */
+            name: string;
+            secret?: components["schemas"]["KeySecret"];
+            /**
+             * Format: date-time
+             * @description 新的何时过期；null 或缺席为不过期
+             */
+            expires_at?: string | null;
+            /**
+             * Format: int64
+             * @description 旧的还能用多久，秒
+             * @default 86400
+             */
+            overlap_seconds: number;
+        };
+        /** @description 轮换的结果 */
+        RotatedKey: components["schemas"]["CreatedKey"] & {
+            replaces: components["schemas"]["Key"];
         };
         /** @description 刚创建的密钥 */
         CreatedKey: {
@@ -972,6 +2285,23 @@ export interface components {
              * @description 还没有被控制面确认的用量记录数
              */
             unreported?: number;
+            /** @description 它的用量记录此刻落在哪里；节点没有说则缺席 */
+            journal?: {
+                /** @description 新的记录写在磁盘上；为假即只在内存里，进程被杀就没有了 */
+                durable: boolean;
+                /** @description 不在磁盘上的缘由，英文一行；durable 时为空 */
+                trouble: string;
+                /**
+                 * Format: int64
+                 * @description 磁盘上占的字节，含确认之后留着备用的
+                 */
+                bytes: number;
+                /**
+                 * Format: int64
+                 * @description 这一次运行里只进了内存的请求数
+                 */
+                unjournalled: number;
+            };
             /** @description 此刻被这个节点摘出的目标 */
             ejections?: {
                 /** @description 服务器 */
@@ -1203,12 +2533,37 @@ export interface components {
             avg_first_byte_ms: number;
             /** @description 每个请求从到达至结束的平均，毫秒 */
             avg_duration_ms: number;
+            /**
+             * Format: int64
+             * @description 其中由重放补上的请求
+             */
+            replayed: number;
+            /**
+             * Format: int64
+             * @description 其中没有进过磁盘的请求
+             */
+            unjournalled: number;
+        };
+        /** @description 百分位，毫秒；键形如 p50、p99.9。没有一次观察的一组缺席 */
+        UsagePercentiles: {
+            /** @description 排队 */
+            queue_ms?: {
+                [key: string]: number;
+            };
+            /** @description 从到达至首个上游字节 */
+            first_byte_ms?: {
+                [key: string]: number;
+            };
+            /** @description 从到达至结束 */
+            duration_ms?: {
+                [key: string]: number;
+            };
         };
         /** @description 一组用量；没有分组的维度缺席 */
         UsageRow: {
             /**
              * Format: date-time
-             * @description 时间桶的起点，UTC；interval=none 时缺席
+             * @description 时间桶的起点，以所问的时区写；interval=none 时缺席
              */
             bucket?: string;
             /** @description 服务器；没有到达服务器的拒绝记在 "" 上 */
@@ -1217,12 +2572,466 @@ export interface components {
             app?: string;
             /** @description 所要的模型；没写模型的请求记在 "" 上 */
             model?: string;
+            /** @description 作答并计价的模型；拒绝记在 "" 上 */
+            served_model?: string;
+            /** @description token 数从哪里来：reported、counted、partial、unknown；拒绝记在 "" 上 */
+            source?: string;
+            /** @description 拒绝的错误码；到达过服务器的请求记在 "" 上 */
+            code?: string;
+            /** @description 为真即前几名之外的各组之和，各维度缺席；不是则缺席 */
+            other?: boolean;
+            percentiles?: components["schemas"]["UsagePercentiles"];
         } & components["schemas"]["UsageFigures"];
+        /** @description 各行之和；百分位由并起来的分布读出 */
+        UsageTotals: {
+            percentiles?: components["schemas"]["UsagePercentiles"];
+        } & components["schemas"]["UsageFigures"];
+        /** @description 出自同一个来源的有多少，各占多大一份（0 至 1；总数为零时为 0） */
+        UsageShare: {
+            /**
+             * Format: int64
+             * @description 最后一次调用出自这个来源的请求
+             */
+            requests: number;
+            /** @description 占全部请求 */
+            requests_share: number;
+            /**
+             * Format: int64
+             * @description 上游调用
+             */
+            attempts: number;
+            /**
+             * Format: int64
+             * @description 输入加输出的 token
+             */
+            tokens: number;
+            /** @description 占全部 token */
+            tokens_share: number;
+            /** @description 费用 */
+            cost: number;
+        };
+        /** @description 再也拿不出的记录：条数，与节点自己还记得的总数 */
+        UsageLoss: {
+            /**
+             * Format: int64
+             * @description 记录数
+             */
+            records: number;
+            /**
+             * Format: int64
+             * @description 其中已知的请求
+             */
+            requests: number;
+            /**
+             * Format: int64
+             * @description 其中已知的 token
+             */
+            tokens: number;
+            /** @description 其中已知的费用 */
+            cost: number;
+        };
+        /** @description 这份回答的数字是怎么来的，有多全、多新 */
+        UsageAccuracy: {
+            sources: {
+                reported: components["schemas"]["UsageShare"];
+                counted: components["schemas"]["UsageShare"];
+                partial: components["schemas"]["UsageShare"];
+                unknown: components["schemas"]["UsageShare"];
+            };
+            /**
+             * Format: int64
+             * @description 节点死去之后由重放补上的请求，已在 requests 里
+             */
+            requests_replayed: number;
+            /**
+             * Format: int64
+             * @description 没有进过磁盘的请求，已在 requests 里
+             */
+            requests_unjournalled: number;
+            lost: components["schemas"]["UsageLoss"];
+            lost_later: components["schemas"]["UsageLoss"];
+            /**
+             * Format: date-time
+             * @description 读数的那一刻，数据库的钟
+             */
+            as_of: string;
+            /**
+             * Format: date-time
+             * @description 在这之前结束的请求，凡节点说过的都已在内
+             */
+            complete_until: string;
+            /**
+             * Format: int64
+             * @description 还没有并入各级的增量行；已经算进回答
+             */
+            pending: number;
+            /**
+             * Format: int64
+             * @description 有记录还没有交来的节点，以最近一次心跳为准
+             */
+            behind_nodes: number;
+            /**
+             * Format: int64
+             * @description 它们一共有多少条没有交来
+             */
+            behind_records: number;
+            /**
+             * Format: int64
+             * @description 此刻没有连着的节点；磁盘上也许还有没交来的记录
+             */
+            silent_nodes: number;
+        };
         /** @description 用量 */
         UsageReport: {
-            /** @description 按 bucket、server、app、model 升序 */
+            /**
+             * Format: date-time
+             * @description 真正算进来的起点
+             */
+            from: string;
+            /**
+             * Format: date-time
+             * @description 真正算进来的终点
+             */
+            to: string;
+            /** @description 按 bucket、名次（问了 top 时，other 最后）、各维度升序 */
             rows: components["schemas"]["UsageRow"][];
-            totals: components["schemas"]["UsageFigures"];
+            totals: components["schemas"]["UsageTotals"];
+            accuracy: components["schemas"]["UsageAccuracy"];
+            /** @description 这份回答有什么与所问不同；没有则缺席 */
+            notes?: string[];
+        };
+        /** @description 整套安装的设置 */
+        Settings: {
+            /** @description 各级保留的天数（UTC）；minutes_days ≤ hours_days ≤ days_days */
+            retention?: {
+                /**
+                 * @description 每分钟的用量
+                 * @default 7
+                 */
+                minutes_days: number;
+                /**
+                 * @description 每小时的用量；按月删。按月的预算要用，因此不短于 32 天
+                 * @default 400
+                 */
+                hours_days: number;
+                /**
+                 * @description 每天（UTC）的用量；按月删
+                 * @default 1830
+                 */
+                days_days: number;
+                /**
+                 * @description 逐条的请求
+                 * @default 7
+                 */
+                requests_days: number;
+            };
+            /** @description 逐条的请求怎样存 */
+            requests?: {
+                /**
+                 * @description 存下的比例；总数从不抽样
+                 * @default 1
+                 */
+                sample: number;
+            };
+            /**
+             * @description IANA 时区名，用量的查询没有另说时用它
+             * @default UTC
+             * @example Asia/Shanghai
+             */
+            time_zone: string;
+            /**
+             * @description ISO 4217 的三个字母；一套安装一种货币
+             * @default USD
+             */
+            currency: string;
+        };
+        /**
+         * @description ok；client_error 上游以 4xx 拒绝；upstream_error 上游 5xx、断流、超时；gateway_error 网关的缺陷；aborted 客户端先走了，不是错误；limited 上游 429
+         * @enum {string}
+         */
+        Outcome: "ok" | "client_error" | "upstream_error" | "gateway_error" | "aborted" | "limited" | "unknown";
+        /**
+         * @description reported 上游报的；counted 自己数的；partial 断在半路时知道的；unknown 不知道；空是上游以错误作答，没有 token 可言
+         * @enum {string}
+         */
+        TokenSource: "" | "reported" | "counted" | "partial" | "unknown";
+        /** @description 一个至少开始过一次上游调用的请求 */
+        Request: {
+            /** @description 请求号，即应答头 x-request-id */
+            id: string;
+            /** @description 客户端自己的请求号；没有则为空 */
+            client_request_id: string;
+            /** @description 密钥的 id */
+            key_id: string;
+            /** @description 密钥的名字；查不到则为 null */
+            key_name: string | null;
+            /** @description 应用 */
+            app: string;
+            /** @description 所要的模型；没写模型的请求为空 */
+            model: string;
+            /** @description 作答并计价的模型 */
+            served_model: string;
+            /** @description 最后一次调用的服务器 */
+            server: string;
+            /**
+             * @description 端点
+             * @example chat.completions
+             */
+            endpoint: string;
+            outcome: components["schemas"]["Outcome"];
+            /** @description 给客户端的 HTTP 状态；没有写出头部则为 null */
+            status: number | null;
+            /** @description 是不是流 */
+            stream: boolean;
+            source: components["schemas"]["TokenSource"];
+            /**
+             * Format: date-time
+             * @description 到达的时刻
+             */
+            started_at: string;
+            /**
+             * Format: date-time
+             * @description 结束的时刻；重放补上的是最后一次被看见的时刻
+             */
+            ended_at: string;
+            /** @description 排队，毫秒 */
+            queue_ms: number;
+            /** @description 从到达至首个上游正文字节，毫秒；没有首字节则为 null */
+            first_byte_ms: number | null;
+            /** @description 从到达至结束，毫秒 */
+            duration_ms: number;
+            /**
+             * Format: int64
+             * @description 各次调用的输入 token 之和；一次也不知道则为 null
+             */
+            prompt_tokens: number | null;
+            /**
+             * Format: int64
+             * @description 输出
+             */
+            completion_tokens: number | null;
+            /**
+             * Format: int64
+             * @description 输入里命中缓存的
+             */
+            cached_tokens: number | null;
+            /**
+             * Format: int64
+             * @description 输出里推理的
+             */
+            reasoning_tokens: number | null;
+            /** @description 各次调用的费用之和，货币单位，没有舍入 */
+            cost: number;
+            /**
+             * Format: int64
+             * @description 计价所用的配置版本
+             */
+            revision: number;
+            /** @description 哪个节点 */
+            node: string;
+            /** @description 节点在这个请求进行中死去，这一条由重启后的重放补上 */
+            replayed: boolean;
+            /** @description 这一条没有进过节点的磁盘 */
+            unjournalled: boolean;
+            /** @description 每次上游调用，按发生次序 */
+            attempts: components["schemas"]["Attempt"][];
+        };
+        /** @description 一次上游调用 */
+        Attempt: {
+            /** @description 从 1 起；上游看到的 x-request-id 是「请求号-number」 */
+            number: number;
+            /** @description 服务器 */
+            server: string;
+            /** @description 上游模型名 */
+            upstream_model: string;
+            /** @description 这次调用代表的公开模型名 */
+            served_model: string;
+            outcome: components["schemas"]["Outcome"];
+            /** @description 上游的 HTTP 状态；没有收到头部则为 null */
+            status: number | null;
+            /** @description 这次调用多久，毫秒 */
+            duration_ms: number;
+            source: components["schemas"]["TokenSource"];
+            /**
+             * Format: int64
+             * @description 输入 token；不知道则为 null
+             */
+            prompt_tokens: number | null;
+            /**
+             * Format: int64
+             * @description 输出
+             */
+            completion_tokens: number | null;
+            /**
+             * Format: int64
+             * @description 输入里命中缓存的
+             */
+            cached_tokens: number | null;
+            /**
+             * Format: int64
+             * @description 输出里推理的
+             */
+            reasoning_tokens: number | null;
+            /** @description 费用，货币单位 */
+            cost: number;
+        };
+        /** @description 一页请求 */
+        RequestPage: {
+            /** @description 从新到旧；预算用完时可以不满 */
+            items: components["schemas"]["Request"][];
+            /** @description 下一页从这里起；没有更多时为 null */
+            next_cursor: string | null;
+            /**
+             * Format: date-time
+             * @description 这一页的预算用完时，比它新的都已看过；找完了则为 null
+             */
+            searched_until: string | null;
+        };
+        /** @description 一次对账 */
+        ReconcileReport: {
+            /** @description 哪些服务器；空为全部 */
+            servers: string[];
+            /** @description 按哪个时区分日 */
+            time_zone: string;
+            /**
+             * Format: date
+             * @description 首日（含）
+             */
+            from: string;
+            /**
+             * Format: date
+             * @description 末日（含）
+             */
+            to: string;
+            /** @description 表里写的货币；没有写则为 null */
+            currency: string | null;
+            /**
+             * @description 各行里最要看的
+             * @enum {string}
+             */
+            verdict: "match" | "explained" | "unexplained";
+            /** @description 按日、模型升序 */
+            rows: components["schemas"]["ReconcileRow"][];
+            totals: components["schemas"]["ReconcileFigures"];
+            /** @description 读的人该知道的，英文 */
+            notes: string[];
+        };
+        /** @description 一天一个上游模型 */
+        ReconcileRow: {
+            /**
+             * Format: date
+             * @description 哪一天
+             */
+            day: string;
+            /** @description 上游模型名；分不开的几个以「 + 」相连 */
+            model: string;
+            /**
+             * @description 判断
+             * @enum {string}
+             */
+            verdict: "match" | "explained" | "unexplained" | "missing_ours" | "missing_theirs";
+            /** @description 为什么，英文；可空 */
+            note: string;
+        } & components["schemas"]["ReconcileFigures"];
+        /** @description 两边的数与差 */
+        ReconcileFigures: {
+            /** @description 我们的 */
+            ours: {
+                /**
+                 * Format: int64
+                 * @description 客户端的请求
+                 */
+                client_requests: number;
+                /**
+                 * Format: int64
+                 * @description 上游调用，与供应商的次数比的是它
+                 */
+                requests: number;
+                /**
+                 * Format: int64
+                 * @description 其中以错误告终的
+                 */
+                failed_requests: number;
+                /**
+                 * Format: int64
+                 * @description 输入
+                 */
+                prompt_tokens: number;
+                /**
+                 * Format: int64
+                 * @description 输出
+                 */
+                completion_tokens: number;
+                /**
+                 * Format: int64
+                 * @description 输入里命中缓存的
+                 */
+                cached_tokens: number;
+                /** @description 按我们的价格 */
+                cost: number;
+            };
+            /** @description 供应商的；这一天没有这个模型则为 null */
+            theirs: {
+                /** @description 次数 */
+                requests: number | null;
+                /** @description 输入 */
+                prompt_tokens: number | null;
+                /** @description 输出 */
+                completion_tokens: number | null;
+                /** @description 输入里命中缓存的 */
+                cached_tokens: number | null;
+                /** @description 费用 */
+                cost: number | null;
+            } | null;
+            /** @description 供应商的减去我们的 */
+            difference: components["schemas"]["ReconcileValues"];
+            /** @description 差占我们的百分之几，四位小数；我们的是零则为 null */
+            percent: components["schemas"]["ReconcileValues"];
+            /** @description 我们的按 token 从哪里来分开：差得有没有道理看的就是它 */
+            by_source: {
+                reported: components["schemas"]["ReconcileSource"];
+                counted: components["schemas"]["ReconcileSource"];
+                partial: components["schemas"]["ReconcileSource"];
+                unknown: components["schemas"]["ReconcileSource"];
+            };
+        };
+        /** @description 没有给的、没有比的是 null */
+        ReconcileValues: {
+            /** @description 次数 */
+            requests: number | null;
+            /** @description 输入 */
+            prompt_tokens: number | null;
+            /** @description 输出 */
+            completion_tokens: number | null;
+            /** @description 输入里命中缓存的 */
+            cached_tokens: number | null;
+            /** @description 费用 */
+            cost: number | null;
+        };
+        /** @description 出自同一个来源的 */
+        ReconcileSource: {
+            /**
+             * Format: int64
+             * @description 上游调用
+             */
+            requests: number;
+            /**
+             * Format: int64
+             * @description 其中以错误告终的
+             */
+            failed_requests: number;
+            /**
+             * Format: int64
+             * @description 输入
+             */
+            prompt_tokens: number;
+            /**
+             * Format: int64
+             * @description 输出
+             */
+            completion_tokens: number;
+            /** @description 费用 */
+            cost: number;
         };
     };
     responses: {
@@ -1280,6 +3089,25 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
+        /** @description `exhausted`：失败的登录太多（`login_throttled`），过一会儿再试 */
+        Throttled: {
+            headers: {
+                "Retry-After": components["headers"]["RetryAfter"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description 转去别处 */
+        Elsewhere: {
+            headers: {
+                /** @description 去哪里 */
+                Location?: string;
+                [name: string]: unknown;
+            };
+            content?: never;
+        };
         /** @description `denied`：令牌有效，但不许做这件事 */
         Denied: {
             headers: {
@@ -1316,8 +3144,17 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description `too_large`：请求体超过 64 MiB */
+        /** @description `too_large`：请求体超过 64 MiB（对账为 16 MiB） */
         TooLarge: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description `timeout`：查询算得太久；缩小时间段、筛选或分组 */
+        QueryTimeout: {
             headers: {
                 [name: string]: unknown;
             };
@@ -1343,6 +3180,10 @@ export interface components {
         NodeID: string;
         /** @description 配置版本号 */
         RevisionNumber: number;
+        /** @description 会话或令牌的编号 */
+        HoldingID: string;
+        /** @description 所有人的；只有管理员能看 */
+        All: boolean;
         /** @description 只算出变化与错误，不写入 */
         DryRun: boolean;
         /** @description 等每个在线节点确认这一版（至多 10 秒） */
@@ -1379,6 +3220,566 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    getAuthMethods: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description 登录的办法，与这条连接许不许登录 */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuthMethods"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+        };
+    };
+    beginOidc: {
+        parameters: {
+            query?: {
+                /** @description 登录之后去的页面，本站的路径 */
+                return_to?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            303: components["responses"]["Elsewhere"];
+            400: components["responses"]["Invalid"];
+            404: components["responses"]["NotFound"];
+        };
+    };
+    finishOidc: {
+        parameters: {
+            query?: {
+                /** @description 发起时的 state */
+                state?: string;
+                /** @description 授权码 */
+                code?: string;
+                /** @description 提供方说的错误 */
+                error?: string;
+                /** @description 提供方对错误的说明，不用 */
+                error_description?: string;
+                /** @description 签发者（RFC 9207），有的提供方会带；ID token 里的才算数 */
+                iss?: string;
+                /** @description 有的提供方会带；不用 */
+                session_state?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            303: components["responses"]["Elsewhere"];
+            400: components["responses"]["Invalid"];
+            404: components["responses"]["NotFound"];
+        };
+    };
+    getSession: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description 现在的行事者 */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Identity"];
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    openSession: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Credentials"];
+            };
+        };
+        responses: {
+            /** @description 已登录 */
+            201: {
+                headers: {
+                    /** @description 会话的 cookie */
+                    "Set-Cookie"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Identity"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["Throttled"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    closeSession: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description 已注销 */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            409: components["responses"]["Conflict"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    putPassword: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasswordChange"];
+            };
+        };
+        responses: {
+            /** @description 已换 */
+            200: {
+                headers: {
+                    /** @description 新会话的 cookie */
+                    "Set-Cookie"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Identity"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["Throttled"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    listSessions: {
+        parameters: {
+            query?: {
+                /** @description 所有人的；只有管理员能看 */
+                all?: components["parameters"]["All"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description 会话 */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Session"][];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    endOtherSessions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description 已结束 */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    endSession: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description 会话或令牌的编号 */
+                id: components["parameters"]["HoldingID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description 已结束 */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    listOperators: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description 操作员 */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Operator"][];
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    createOperator: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewOperator"];
+            };
+        };
+        responses: {
+            /** @description 已创建 */
+            201: {
+                headers: {
+                    /** @description 新操作员的路径 */
+                    Location?: string;
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CreatedOperator"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getOperator: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description 对象的名字；`/` 写作 `%2F` */
+                name: components["parameters"]["Name"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description 操作员 */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Operator"];
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    putOperator: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description 只在当前 ETag 与之相同时才写，否则 412；`*` 表示只要存在
+                 * @example "7"
+                 */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
+            path: {
+                /** @description 对象的名字；`/` 写作 `%2F` */
+                name: components["parameters"]["Name"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OperatorUpdate"];
+            };
+        };
+        responses: {
+            /** @description 改后的操作员 */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Operator"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            412: components["responses"]["PreconditionFailed"];
+            413: components["responses"]["TooLarge"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    deleteOperator: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description 只在当前 ETag 与之相同时才写，否则 412；`*` 表示只要存在
+                 * @example "7"
+                 */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
+            path: {
+                /** @description 对象的名字；`/` 写作 `%2F` */
+                name: components["parameters"]["Name"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description 已删去 */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            412: components["responses"]["PreconditionFailed"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    resetPassword: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description 对象的名字；`/` 写作 `%2F` */
+                name: components["parameters"]["Name"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description 新的一次性口令 */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OneTimePassword"];
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    listTokens: {
+        parameters: {
+            query?: {
+                /** @description 所有人的；只有管理员能看 */
+                all?: components["parameters"]["All"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description 令牌 */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Token"][];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    createToken: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewToken"];
+            };
+        };
+        responses: {
+            /** @description 已造好 */
+            201: {
+                headers: {
+                    /** @description 新令牌的路径 */
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CreatedToken"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    revokeToken: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description 会话或令牌的编号 */
+                id: components["parameters"]["HoldingID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description 已吊销 */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    listAudit: {
+        parameters: {
+            query?: {
+                /** @description 谁；令牌写作 `token:名字` */
+                actor?: string;
+                /** @description 动作，如 `server.update`；只写第一段（`server`）则含它之下的 */
+                action?: string;
+                /** @description 对象的前缀，如 `server gpu-1` */
+                object?: string;
+                /** @description 从哪个地址 */
+                address?: string;
+                /** @description 从此刻起（含） */
+                from?: string;
+                /** @description 到此刻止（不含） */
+                to?: string;
+                /** @description 上一页的 `next_cursor` */
+                cursor?: string;
+                /** @description 一页多少条 */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description 一页审计 */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditPage"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
     getConfig: {
         parameters: {
             query?: never;
@@ -1439,6 +3840,111 @@ export interface operations {
             409: components["responses"]["Conflict"];
             412: components["responses"]["PreconditionFailed"];
             413: components["responses"]["TooLarge"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getAbout: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description 这套安装 */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["About"];
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getOverview: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description 总览 */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Overview"];
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    streamEvents: {
+        parameters: {
+            query?: {
+                /** @description 要哪些主题，逗号相连；缺席为 revision,fleet。revision 是版本的头，fleet 是全部节点与头，overview 是总览，queues 是各服务器的队列 */
+                topics?: ("revision" | "fleet" | "overview" | "queues")[];
+                /** @description queues 只要这一个服务器的 */
+                server?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description 事件流 */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    explain: {
+        parameters: {
+            query: {
+                /** @description 应用 */
+                app: string;
+                /** @description 所要的公开模型名 */
+                model: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description 解释；没有这个模型、不许用它也是 200，见 verdict */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Explanation"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
             503: components["responses"]["Unavailable"];
         };
     };
@@ -1635,7 +4141,11 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["ServerTestInput"];
+            };
+        };
         responses: {
             /** @description 试连的结果 */
             200: {
@@ -1646,6 +4156,7 @@ export interface operations {
                     "application/json": components["schemas"]["ServerTest"];
                 };
             };
+            400: components["responses"]["Invalid"];
             401: components["responses"]["Unauthenticated"];
             403: components["responses"]["Denied"];
             404: components["responses"]["NotFound"];
@@ -2095,6 +4606,48 @@ export interface operations {
             503: components["responses"]["Unavailable"];
         };
     };
+    putKey: {
+        parameters: {
+            query?: {
+                /** @description 等每个在线节点确认这一版（至多 10 秒） */
+                wait?: components["parameters"]["Wait"];
+                /** @description 写进配置版本的一句话说明 */
+                note?: components["parameters"]["Note"];
+            };
+            header?: never;
+            path: {
+                /** @description 对象的名字；`/` 写作 `%2F` */
+                name: components["parameters"]["Name"];
+                /** @description 密钥的名字 */
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["KeyUpdate"];
+            };
+        };
+        responses: {
+            /** @description 改后的密钥 */
+            200: {
+                headers: {
+                    "x-vega-revision": components["headers"]["Revision"];
+                    "x-vega-rollout": components["headers"]["Rollout"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Key"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            413: components["responses"]["TooLarge"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
     deleteKey: {
         parameters: {
             query?: {
@@ -2127,6 +4680,55 @@ export interface operations {
             401: components["responses"]["Unauthenticated"];
             403: components["responses"]["Denied"];
             404: components["responses"]["NotFound"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    rotateKey: {
+        parameters: {
+            query?: {
+                /** @description 等每个在线节点确认这一版（至多 10 秒） */
+                wait?: components["parameters"]["Wait"];
+                /** @description 写进配置版本的一句话说明 */
+                note?: components["parameters"]["Note"];
+            };
+            header?: never;
+            path: {
+                /** @description 对象的名字；`/` 写作 `%2F` */
+                name: components["parameters"]["Name"];
+                /** @description 要换掉的密钥的名字 */
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "name": "default-2",
+                 *       "overlap_seconds": 86400
+                 *     }
+                 */
+                "application/json": components["schemas"]["KeyRotation"];
+            };
+        };
+        responses: {
+            /** @description 新的密钥与它的明文 */
+            201: {
+                headers: {
+                    "x-vega-revision": components["headers"]["Revision"];
+                    "x-vega-rollout": components["headers"]["Rollout"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RotatedKey"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
             503: components["responses"]["Unavailable"];
         };
     };
@@ -2202,6 +4804,56 @@ export interface operations {
             403: components["responses"]["Denied"];
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    listBudgets: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description 有预算的应用，按名字升序；一个也没有即为空 */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BudgetStatus"][];
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getAppBudget: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description 对象的名字；`/` 写作 `%2F` */
+                name: components["parameters"]["Name"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description 预算的处境 */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BudgetStatus"];
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
             503: components["responses"]["Unavailable"];
         };
     };
@@ -2354,31 +5006,54 @@ export interface operations {
     getUsage: {
         parameters: {
             query?: {
-                /** @description 起点（含），RFC 3339；缺省为 24 小时前 */
+                /** @description 起点（含），RFC 3339（查询串里的 + 写作 %2B），或 time_zone 里的一天 2026-11-01；缺省为 24 小时前 */
                 from?: string;
-                /** @description 终点（不含），RFC 3339；缺省为现在 */
+                /** @description 终点（不含），写法同 from；缺省为现在 */
                 to?: string;
                 /** @description 时间桶；`none` 表示整段合成一组。桶按 time_zone 对齐 */
                 interval?: "none" | "minute" | "hour" | "day";
                 /**
-                 * @description 分组的维度，逗号分隔；缺省不分组
+                 * @description 分组的维度，逗号分隔，至多三个；缺省不分组
                  * @example [
                  *       "server",
                  *       "app"
                  *     ]
                  */
-                group_by?: ("server" | "app" | "model")[];
+                group_by?: ("server" | "app" | "model" | "served_model" | "source" | "code")[];
                 /**
-                 * @description IANA 时区名，决定一小时与一天从哪里起；缺省 UTC
+                 * @description IANA 时区名，决定一小时与一天从哪里起；缺省是设置里的 time_zone
                  * @example Asia/Shanghai
                  */
                 time_zone?: string;
+                /** @description 同 time_zone；两个都给时须相同 */
+                tz?: string;
                 /** @description 只看这些服务器；可重复 */
                 server?: string[];
                 /** @description 只看这些应用；可重复 */
                 app?: string[];
-                /** @description 只看这些模型；可重复 */
+                /** @description 只看这些模型（客户端要的）；可重复 */
                 model?: string[];
+                /** @description 只看这些作答并计价的模型；可重复 */
+                served_model?: string[];
+                /** @description 只看 token 数从这里来的调用；可重复。拒绝没有来源，是 "" */
+                source?: ("" | "reported" | "counted" | "partial" | "unknown")[];
+                /** @description 只看以这些错误码拒绝的；可重复。到达过服务器的请求没有拒绝码，是 "" */
+                code?: string[];
+                /** @description 只分开整段里最大的这么多组，其余各组并成一组（`other`）；要有 group_by */
+                top?: number;
+                /** @description top 以什么论大小；tokens 是输入加输出 */
+                order_by?: "requests" | "attempts" | "refused" | "errors" | "aborted" | "tokens" | "prompt_tokens" | "completion_tokens" | "cost";
+                /**
+                 * @description 排队、首字节、从到达至结束的百分位，逗号分隔，大于 0、至多 100，至多十个；缺省不算。误差至多 4.4%
+                 * @example [
+                 *       50,
+                 *       95,
+                 *       99
+                 *     ]
+                 */
+                percentiles?: number[];
+                /** @description 应答的格式；缺省看 Accept */
+                format?: "json" | "csv";
             };
             header?: never;
             path?: never;
@@ -2400,6 +5075,215 @@ export interface operations {
             401: components["responses"]["Unauthenticated"];
             403: components["responses"]["Denied"];
             503: components["responses"]["Unavailable"];
+            504: components["responses"]["QueryTimeout"];
+        };
+    };
+    getSettings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description 设置 */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Settings"];
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    putSettings: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description 只在当前 ETag 与之相同时才写，否则 412；`*` 表示只要存在
+                 * @example "7"
+                 */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Settings"];
+            };
+        };
+        responses: {
+            /** @description 写下之后的设置 */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Settings"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            412: components["responses"]["PreconditionFailed"];
+            413: components["responses"]["TooLarge"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    reconcileUsage: {
+        parameters: {
+            query?: {
+                /** @description 账单所属的服务器；可重复，缺省为全部 */
+                server?: string[];
+                /**
+                 * @description IANA 时区名，账单按它分日；缺省 UTC
+                 * @example America/Los_Angeles
+                 */
+                time_zone?: string;
+                /** @description 首日（含）；缺省为表里最早的一天 */
+                from?: string;
+                /** @description 末日（含）；缺省为表里最晚的一天 */
+                to?: string;
+                /**
+                 * @description 「表里的模型名=我们的上游模型名」；可重复
+                 * @example [
+                 *       "gpt-4o-2024-08-06=gpt-4o"
+                 *     ]
+                 */
+                map?: string[];
+                /**
+                 * @description 「栏=表头」，栏是 day model currency requests prompt_tokens completion_tokens cached_tokens cost 之一；可重复
+                 * @example [
+                 *       "cost=Total (USD)"
+                 *     ]
+                 */
+                column?: string[];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example date,model,input_tokens,output_tokens,cost
+                 *     2026-11-01,gpt-4o,120034,8123,0.38
+                 */
+                "text/csv": string;
+            };
+        };
+        responses: {
+            /** @description 对照的结果；`Accept: text/csv` 得到 CSV，每行一天一个模型 */
+            200: {
+                headers: {
+                    /** @description 各行里最要看的判断 */
+                    "x-vega-verdict"?: "match" | "explained" | "unexplained";
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReconcileReport"];
+                    "text/csv": string;
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            413: components["responses"]["TooLarge"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["QueryTimeout"];
+        };
+    };
+    listRequests: {
+        parameters: {
+            query?: {
+                /** @description 结束时刻的起点（含），RFC 3339 */
+                from?: string;
+                /** @description 结束时刻的终点（不含），RFC 3339 */
+                to?: string;
+                /** @description 应用；可重复 */
+                app?: string[];
+                /** @description 密钥的 id，或写作「应用/密钥名」；可重复，吊销了的也找得到 */
+                key?: string[];
+                /** @description 客户端所要的公开模型名；可重复 */
+                model?: string[];
+                /** @description 任何一次调用到过的服务器；可重复 */
+                server?: string[];
+                /** @description 下场；可重复 */
+                outcome?: components["schemas"]["Outcome"][];
+                /** @description 给客户端的 HTTP 状态，0 是没有写出头部；可重复 */
+                status?: number[];
+                /** @description 最后一次调用的 token 从哪里来；可重复 */
+                source?: components["schemas"]["TokenSource"][];
+                /** @description 是不是流 */
+                stream?: boolean;
+                /** @description 从到达至结束至少这么久，毫秒 */
+                min_duration_ms?: number;
+                /** @description 请求号，或客户端自己的请求号（它的 x-request-id）；一字不差 */
+                id?: string;
+                /** @description 各个号与名字（请求号、客户端的请求号、应用、模型、服务器、端点、节点、密钥 id）里的一段，不分大小写 */
+                q?: string;
+                /** @description 一页至多多少条 */
+                limit?: number;
+                /** @description 上一页的 next_cursor；筛选须与那时相同，否则 400 */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description 一页请求 */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RequestPage"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["QueryTimeout"];
+        };
+    };
+    getRequest: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description 请求号（应答头 x-request-id） */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description 请求 */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Request"];
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["QueryTimeout"];
         };
     };
 }

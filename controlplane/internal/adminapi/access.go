@@ -49,11 +49,13 @@ func accessTable() map[string]access {
 		"getApp": read(identity.ConfigRead), "putApp": write(identity.ConfigWrite, "app.update"),
 		"deleteApp": write(identity.ConfigWrite, "app.delete"),
 		"listKeys":  read(identity.ConfigRead), "createKey": write(identity.ConfigWrite, "key.create"),
+		"putKey": write(identity.ConfigWrite, "key.update"), "rotateKey": write(identity.ConfigWrite, "key.rotate"),
 		"deleteKey":     write(identity.ConfigWrite, "key.revoke"),
 		"listRevisions": read(identity.ConfigRead), "getRevision": read(identity.ConfigRead), "diffRevisions": read(identity.ConfigRead),
 		"rollback":    write(identity.ConfigWrite, "config.rollback"),
 		"getSettings": read(identity.ConfigRead), "putSettings": admin(identity.ConfigWrite, "settings.update"),
 
+		"getAbout": read(identity.FleetRead), "getOverview": read(identity.FleetRead), "streamEvents": read(identity.FleetRead), "explain": read(identity.FleetRead),
 		"listNodes": read(identity.FleetRead), "listQueues": read(identity.FleetRead),
 		"forgetNode": write(identity.FleetWrite, "node.forget"), "drainNode": write(identity.FleetWrite, "node.drain"),
 

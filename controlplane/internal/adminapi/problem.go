@@ -63,7 +63,7 @@ func (a *api) handleError(err error, c echo.Context) {
 	if c.Response().Committed {
 		return
 	}
-	e, p := a.explain(err, c)
+	e, p := a.describe(err, c)
 	p.Type, p.Title, p.RequestID = "about:blank", http.StatusText(p.Status), requestID(c)
 	a.logRefusal(c, e, p)
 	h := c.Response().Header()
@@ -77,8 +77,8 @@ func (a *api) handleError(err error, c echo.Context) {
 	_ = writeJSON(c, p.Status, p)
 }
 
-// explain 认出错误：自己的、Echo 的（没有路由、方法不对、参数不成形）、以及对方先走了。
-func (a *api) explain(err error, c echo.Context) (*vegaerr.Error, problem) {
+// describe 认出错误：自己的、Echo 的（没有路由、方法不对、参数不成形）、以及对方先走了。
+func (a *api) describe(err error, c echo.Context) (*vegaerr.Error, problem) {
 	var he *echo.HTTPError
 	var e *vegaerr.Error
 	switch {

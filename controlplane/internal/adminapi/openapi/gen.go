@@ -203,6 +203,54 @@ func (e CreatedOperatorSource) Valid() bool {
 	}
 }
 
+// Defines values for ExplainedTargetState.
+const (
+	ExplainedTargetStateDisabled ExplainedTargetState = "disabled"
+	ExplainedTargetStateEjected  ExplainedTargetState = "ejected"
+	ExplainedTargetStateFull     ExplainedTargetState = "full"
+	ExplainedTargetStatePaused   ExplainedTargetState = "paused"
+	ExplainedTargetStateReady    ExplainedTargetState = "ready"
+)
+
+// Valid indicates whether the value is a known member of the ExplainedTargetState enum.
+func (e ExplainedTargetState) Valid() bool {
+	switch e {
+	case ExplainedTargetStateDisabled:
+		return true
+	case ExplainedTargetStateEjected:
+		return true
+	case ExplainedTargetStateFull:
+		return true
+	case ExplainedTargetStatePaused:
+		return true
+	case ExplainedTargetStateReady:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ExplanationVerdict.
+const (
+	ExplanationVerdictReady   ExplanationVerdict = "ready"
+	ExplanationVerdictRefused ExplanationVerdict = "refused"
+	ExplanationVerdictWaits   ExplanationVerdict = "waits"
+)
+
+// Valid indicates whether the value is a known member of the ExplanationVerdict enum.
+func (e ExplanationVerdict) Valid() bool {
+	switch e {
+	case ExplanationVerdictReady:
+		return true
+	case ExplanationVerdictRefused:
+		return true
+	case ExplanationVerdictWaits:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for IdentityKind.
 const (
 	IdentityKindBootstrap IdentityKind = "bootstrap"
@@ -287,6 +335,75 @@ func (e Outcome) Valid() bool {
 	case OutcomeUnknown:
 		return true
 	case OutcomeUpstreamError:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for OverviewProblemKind.
+const (
+	Accuracy        OverviewProblemKind = "accuracy"
+	BudgetExhausted OverviewProblemKind = "budget_exhausted"
+	BudgetWarning   OverviewProblemKind = "budget_warning"
+	NoLeader        OverviewProblemKind = "no_leader"
+	NoNodes         OverviewProblemKind = "no_nodes"
+	NodeAway        OverviewProblemKind = "node_away"
+	NodeBehind      OverviewProblemKind = "node_behind"
+	NodeJournal     OverviewProblemKind = "node_journal"
+	NodeRejected    OverviewProblemKind = "node_rejected"
+	ServerQueue     OverviewProblemKind = "server_queue"
+	TargetEjected   OverviewProblemKind = "target_ejected"
+	TargetPaused    OverviewProblemKind = "target_paused"
+	UsageLost       OverviewProblemKind = "usage_lost"
+)
+
+// Valid indicates whether the value is a known member of the OverviewProblemKind enum.
+func (e OverviewProblemKind) Valid() bool {
+	switch e {
+	case Accuracy:
+		return true
+	case BudgetExhausted:
+		return true
+	case BudgetWarning:
+		return true
+	case NoLeader:
+		return true
+	case NoNodes:
+		return true
+	case NodeAway:
+		return true
+	case NodeBehind:
+		return true
+	case NodeJournal:
+		return true
+	case NodeRejected:
+		return true
+	case ServerQueue:
+		return true
+	case TargetEjected:
+		return true
+	case TargetPaused:
+		return true
+	case UsageLost:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for OverviewProblemSeverity.
+const (
+	OverviewProblemSeverityError   OverviewProblemSeverity = "error"
+	OverviewProblemSeverityWarning OverviewProblemSeverity = "warning"
+)
+
+// Valid indicates whether the value is a known member of the OverviewProblemSeverity enum.
+func (e OverviewProblemSeverity) Valid() bool {
+	switch e {
+	case OverviewProblemSeverityError:
+		return true
+	case OverviewProblemSeverityWarning:
 		return true
 	default:
 		return false
@@ -566,6 +683,30 @@ func (e TokenSource) Valid() bool {
 	}
 }
 
+// Defines values for StreamEventsParamsTopics.
+const (
+	StreamEventsParamsTopicsFleet    StreamEventsParamsTopics = "fleet"
+	StreamEventsParamsTopicsOverview StreamEventsParamsTopics = "overview"
+	StreamEventsParamsTopicsQueues   StreamEventsParamsTopics = "queues"
+	StreamEventsParamsTopicsRevision StreamEventsParamsTopics = "revision"
+)
+
+// Valid indicates whether the value is a known member of the StreamEventsParamsTopics enum.
+func (e StreamEventsParamsTopics) Valid() bool {
+	switch e {
+	case StreamEventsParamsTopicsFleet:
+		return true
+	case StreamEventsParamsTopicsOverview:
+		return true
+	case StreamEventsParamsTopicsQueues:
+		return true
+	case StreamEventsParamsTopicsRevision:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for GetUsageParamsInterval.
 const (
 	GetUsageParamsIntervalDay    GetUsageParamsInterval = "day"
@@ -702,6 +843,35 @@ func (e GetUsageParamsFormat) Valid() bool {
 	default:
 		return false
 	}
+}
+
+// About 这套安装
+type About struct {
+	// Currency 设置里的货币
+	Currency string `json:"currency"`
+
+	// PublicApiUrl 客户端够到数据面的地址，没有 `/v1`；没有设（VEGA_PUBLIC_API_URL）则为空
+	//
+	// Example: http://127.0.0.1:8080
+	PublicApiUrl string `json:"public_api_url"`
+
+	// Replica 作答的控制面副本
+	Replica string `json:"replica"`
+
+	// Revision 配置版本的头
+	Revision int64 `json:"revision"`
+
+	// StartedAt 这个副本何时起来的
+	StartedAt time.Time `json:"started_at"`
+
+	// TimeZone 设置里的时区
+	TimeZone string `json:"time_zone"`
+
+	// TransportSecure 这条连接是不是 TLS
+	TransportSecure bool `json:"transport_secure"`
+
+	// Version 控制面的程序版本
+	Version string `json:"version"`
 }
 
 // AnyValue 任意 JSON 值；null 为没有
@@ -1161,6 +1331,122 @@ type Credentials struct {
 	Password *string `json:"password,omitempty"`
 }
 
+// ExplainedTarget 一个目标此刻的处境
+type ExplainedTarget struct {
+	// Detail 英文一行：为什么不能开始；能开始则为空
+	Detail string `json:"detail"`
+
+	// EjectedBy 摘出了它的节点；不是全部节点摘出时 state 不是 ejected
+	EjectedBy []struct {
+		// Node 节点
+		Node string `json:"node"`
+
+		// Reason 英文理由
+		Reason string `json:"reason"`
+
+		// Until 摘到何时
+		Until time.Time `json:"until"`
+	} `json:"ejected_by"`
+
+	// PausedUntil 只在暂停时有
+	PausedUntil *time.Time `json:"paused_until,omitempty"`
+
+	// Queue 服务器此刻的账；服务器停用则为 null
+	Queue *Queue `json:"queue"`
+
+	// Server 服务器
+	Server string `json:"server"`
+
+	// Share 此刻在本层能开始的目标里分到的份额（0 至 1）；不能开始的为 0
+	Share float32 `json:"share"`
+
+	// State 能开始；限额满了；上游要求暂停；被全部连着的节点摘出；服务器停用
+	State ExplainedTargetState `json:"state"`
+
+	// UpstreamModel 上游模型名
+	UpstreamModel string `json:"upstream_model"`
+
+	// Weight 权重
+	Weight int64 `json:"weight"`
+}
+
+// ExplainedTargetState 能开始；限额满了；上游要求暂停；被全部连着的节点摘出；服务器停用
+type ExplainedTargetState string
+
+// ExplainedTier 一层
+type ExplainedTier struct {
+	// Priority 小的先用
+	Priority int64 `json:"priority"`
+
+	// Targets 这一层的目标
+	Targets []ExplainedTarget `json:"targets"`
+}
+
+// Explanation 一个应用此刻要一个模型会怎样
+type Explanation struct {
+	// App 应用
+	App string `json:"app"`
+
+	// AppLimits 应用自己的限额与此刻的账
+	AppLimits struct {
+		// Free 还能授予的许可；没有限额则为 null
+		Free *int64 `json:"free"`
+
+		// InFlight 在途；没有在途限额而没有记账则为 null
+		InFlight *int64 `json:"in_flight"`
+
+		// Limits 限额；0 或缺席表示不限
+		Limits Limits `json:"limits"`
+
+		// RequestsAvailable 每分钟请求数的余量
+		RequestsAvailable *int64 `json:"requests_available"`
+
+		// TokensAvailable 每分钟 token 数的余量
+		TokensAvailable *int64 `json:"tokens_available"`
+
+		// Waiting 在等的请求
+		Waiting int64 `json:"waiting"`
+	} `json:"app_limits"`
+
+	// At 何时算的
+	At time.Time `json:"at"`
+
+	// Budget 应用的预算；没有则为 null
+	Budget *BudgetStatus `json:"budget"`
+
+	// Code refused 时客户端会得到的错误码；别的为空
+	//
+	// Example: model_not_allowed
+	Code string `json:"code"`
+
+	// Detail 英文一行，为什么
+	Detail string `json:"detail"`
+
+	// Fallbacks 后备模型，按次序；只在全部目标停用、摘出或试尽时才用，限额满了不用
+	Fallbacks []struct {
+		// Allowed 应用许不许用它；不许的跳过
+		Allowed bool `json:"allowed"`
+
+		// Model 后备的模型
+		Model string `json:"model"`
+
+		// Tiers 它的各层
+		Tiers []ExplainedTier `json:"tiers"`
+	} `json:"fallbacks"`
+
+	// Model 所要的模型
+	Model string `json:"model"`
+
+	// Tiers 各层，先用的在前
+	Tiers []ExplainedTier `json:"tiers"`
+
+	// Verdict 此刻就能开始；要排队；会被拒绝
+	Verdict ExplanationVerdict `json:"verdict"`
+}
+
+// ExplanationVerdict 此刻就能开始；要排队；会被拒绝
+type ExplanationVerdict string
+
 // FieldChange 一个字段的变化；秘密只见末四位
 //
 // Example: {"from":16,"path":"limits.max_concurrency","to":32}
@@ -1227,6 +1513,9 @@ type Key struct {
 	// Id 稳定的 UUID，进日志与用量
 	Id string `json:"id"`
 
+	// LastUsedAt 最近一次用它的请求何时到达，随用量入库，精确到一分钟；没有用过则为 null
+	LastUsedAt *time.Time `json:"last_used_at"`
+
 	// Name 应用之内唯一
 	Name string `json:"name"`
 }
@@ -1246,9 +1535,33 @@ type KeyInput struct {
 	Secret *KeySecret `json:"secret,omitempty"`
 }
 
+// KeyRotation 怎样轮换
+type KeyRotation struct {
+	// ExpiresAt 新的何时过期；null 或缺席为不过期
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+
+	// Name 新密钥的名字，应用之内唯一
+	//
+	// Example: default-2
+	Name string `json:"name"`
+
+	// OverlapSeconds 旧的还能用多久，秒
+	OverlapSeconds *int64 `json:"overlap_seconds,omitempty"`
+
+	// Secret 32–256 个可打印 ASCII；缺席：已有的密钥保持原值，新的由服务端生成（`vg-` 加 43 个 base64url 字符）。
+	// 应答里只有一处有它：刚由服务端生成的那一次。
+	Secret *KeySecret `json:"secret,omitempty"`
+}
+
 // KeySecret 32–256 个可打印 ASCII；缺席：已有的密钥保持原值，新的由服务端生成（`vg-` 加 43 个 base64url 字符）。
 // 应答里只有一处有它：刚由服务端生成的那一次。
 type KeySecret = string
+
+// KeyUpdate 改后的期限
+type KeyUpdate struct {
+	// ExpiresAt 何时过期；null 为不过期
+	ExpiresAt *time.Time `json:"expires_at"`
+}
 
 // Limits 限额；0 或缺席表示不限
 type Limits struct {
@@ -1460,6 +1773,183 @@ type OperatorUpdate struct {
 
 // Outcome ok；client_error 上游以 4xx 拒绝；upstream_error 上游 5xx、断流、超时；gateway_error 网关的缺陷；aborted 客户端先走了，不是错误；limited 上游 429
 type Outcome string
+
+// Overview 此刻的总览
+type Overview struct {
+	// At 何时算的，数据库的钟
+	At time.Time `json:"at"`
+
+	// Counts 有多少
+	Counts struct {
+		// Apps 应用
+		Apps int `json:"apps"`
+
+		// Keys 没有过期的密钥
+		Keys int `json:"keys"`
+
+		// Models 公开模型
+		Models int `json:"models"`
+
+		// Nodes 见过而没有忘掉的节点
+		Nodes int `json:"nodes"`
+
+		// NodesConnected 此刻连着的
+		NodesConnected int `json:"nodes_connected"`
+
+		// RequestsEver 有没有过一个请求；首次引导看它
+		RequestsEver bool `json:"requests_ever"`
+
+		// Servers 后端服务器
+		Servers int `json:"servers"`
+
+		// ServersEnabled 其中开着的
+		ServersEnabled int `json:"servers_enabled"`
+	} `json:"counts"`
+
+	// FirstByteMs 最近 5 分钟从到达至首个上游字节的百分位，毫秒；没有观察则为 null
+	FirstByteMs struct {
+		// P50 中位数
+		P50 *float32 `json:"p50"`
+
+		// P95 第 95 百分位
+		P95 *float32 `json:"p95"`
+
+		// P99 第 99 百分位
+		P99 *float32 `json:"p99"`
+	} `json:"first_byte_ms"`
+
+	// InFlight 各连着的节点在途请求之和
+	InFlight int64 `json:"in_flight"`
+
+	// Problems 现在哪里不对，重的在前；都好则为空
+	Problems []OverviewProblem `json:"problems"`
+
+	// Rates 每秒的速率，取最近约 10 秒
+	Rates OverviewRates `json:"rates"`
+
+	// Revision 配置版本的头
+	Revision int64 `json:"revision"`
+
+	// Series 最近 60 分钟，每分钟一点，从旧到新；没有请求的分钟也在，数为零
+	Series []struct {
+		// At 这一分钟的起点
+		At time.Time `json:"at"`
+
+		// Errors 其中以错误告终的
+		Errors int64 `json:"errors"`
+
+		// FirstByteP95Ms 首字节的第 95 百分位
+		FirstByteP95Ms *float32 `json:"first_byte_p95_ms"`
+
+		// Refused 没有到达服务器的
+		Refused int64 `json:"refused"`
+
+		// Requests 请求
+		Requests int64 `json:"requests"`
+
+		// Tokens 输入加输出
+		Tokens int64 `json:"tokens"`
+	} `json:"series"`
+
+	// Top 最近 60 分钟最忙的，各至多 5 个，请求多的在前
+	Top struct {
+		// Apps 应用
+		Apps []OverviewTop `json:"apps"`
+
+		// Models 所要的模型
+		Models []OverviewTop `json:"models"`
+
+		// Servers 服务器
+		Servers []OverviewTop `json:"servers"`
+	} `json:"top"`
+
+	// Waiting 各连着的节点排队请求之和
+	Waiting int64 `json:"waiting"`
+}
+
+// OverviewProblem 一处不对；说的是谁由 kind 决定，不相干的缺席
+type OverviewProblem struct {
+	// App 应用
+	App *string `json:"app,omitempty"`
+
+	// Detail 英文一行，可以照样给人看
+	Detail string `json:"detail"`
+
+	// Kind no_nodes 没有连着的节点；node_away 节点失联；node_behind 节点落后于头 10 秒以上；node_rejected 节点拒绝了头；
+	// node_journal 节点的用量记录没有写在磁盘上；target_ejected 节点摘出了目标；target_paused 上游要求暂停；
+	// server_queue 队列里最久的等待超过时限的一半或队列将满；accuracy 今天知道 token 数的比例低于 99.9 %；
+	// usage_lost 今天有用量记录再也拿不出；budget_warning 预算过了警告线；budget_exhausted 预算用完；no_leader 没有授予者
+	Kind OverviewProblemKind `json:"kind"`
+
+	// Node 节点
+	Node *string `json:"node,omitempty"`
+
+	// Nodes target_ejected：多少个节点摘出了它
+	Nodes *int `json:"nodes,omitempty"`
+
+	// Server 服务器
+	Server *string `json:"server,omitempty"`
+
+	// Severity 轻重
+	Severity OverviewProblemSeverity `json:"severity"`
+
+	// Until 到何时为止
+	Until *time.Time `json:"until,omitempty"`
+
+	// UpstreamModel 上游模型名
+	UpstreamModel *string `json:"upstream_model,omitempty"`
+
+	// Value 与阈值相比的数：比例（0 至 1）、百分数或个数，随 kind
+	Value *float32 `json:"value,omitempty"`
+}
+
+// OverviewProblemKind no_nodes 没有连着的节点；node_away 节点失联；node_behind 节点落后于头 10 秒以上；node_rejected 节点拒绝了头；
+// node_journal 节点的用量记录没有写在磁盘上；target_ejected 节点摘出了目标；target_paused 上游要求暂停；
+// server_queue 队列里最久的等待超过时限的一半或队列将满；accuracy 今天知道 token 数的比例低于 99.9 %；
+// usage_lost 今天有用量记录再也拿不出；budget_warning 预算过了警告线；budget_exhausted 预算用完；no_leader 没有授予者
+type OverviewProblemKind string
+
+// OverviewProblemSeverity 轻重
+type OverviewProblemSeverity string
+
+// OverviewRates 每秒的速率，取最近约 10 秒
+type OverviewRates struct {
+	// CompletionTokens 输出 token
+	CompletionTokens float32 `json:"completion_tokens"`
+
+	// Errors 其中以错误告终的
+	Errors float32 `json:"errors"`
+
+	// PromptTokens 输入 token
+	PromptTokens float32 `json:"prompt_tokens"`
+
+	// Refused 没有到达服务器的
+	Refused float32 `json:"refused"`
+
+	// Requests 结束的请求
+	Requests float32 `json:"requests"`
+
+	// WindowSeconds 取了多长一段；刚开始看时短些，还说不出则为 0
+	WindowSeconds float32 `json:"window_seconds"`
+}
+
+// OverviewTop 一个最忙的
+type OverviewTop struct {
+	// Cost 费用
+	Cost float32 `json:"cost"`
+
+	// Errors 其中以错误告终的
+	Errors int64 `json:"errors"`
+
+	// Name 名字
+	Name string `json:"name"`
+
+	// Requests 请求
+	Requests int64 `json:"requests"`
+
+	// Tokens 输入加输出
+	Tokens int64 `json:"tokens"`
+}
 
 // PasswordChange 换口令
 type PasswordChange struct {
@@ -1979,6 +2469,30 @@ type RevisionPage struct {
 // Role 角色，后一个可以做前一个能做的一切。viewer 只看；operator 还能改配置、管节点；admin 还管操作员、别人的会话与令牌，看审计
 type Role string
 
+// RotatedKey 轮换的结果
+type RotatedKey struct {
+	// CreatedAt 创建时刻
+	CreatedAt time.Time `json:"created_at"`
+
+	// ExpiresAt 何时过期；null 为不过期
+	ExpiresAt *time.Time `json:"expires_at"`
+
+	// Hint 明文的末四位；太短的明文一位也不给
+	Hint string `json:"hint"`
+
+	// Id 稳定的 UUID，进日志与用量
+	Id string `json:"id"`
+
+	// Name 应用之内唯一
+	Name string `json:"name"`
+
+	// Replaces 一把密钥，不含明文
+	Replaces Key `json:"replaces"`
+
+	// Secret 服务端生成的明文，只出现这一次，请立即保存；请求里自带 secret 时缺席
+	Secret *string `json:"secret,omitempty"`
+}
+
 // Scope 令牌的范围，只会把角色许可的收窄；write 含 read
 type Scope string
 
@@ -2088,8 +2602,32 @@ type ServerProvider string
 // ServerStreamUsage 是否向流索要用量
 type ServerStreamUsage string
 
+// ServerChatTest 试一次对话的结果
+type ServerChatTest struct {
+	// Error 英文说明，含上游原话的开头；成功时缺席
+	Error *string `json:"error,omitempty"`
+
+	// LatencyMs 从发出到读完应答，毫秒
+	LatencyMs float32 `json:"latency_ms"`
+
+	// Model 所要的上游模型名
+	Model string `json:"model"`
+
+	// Ok 上游以 200 和一个对话的应答作答
+	Ok bool `json:"ok"`
+
+	// Status 上游的 HTTP 状态；没有收到应答时缺席
+	Status *int `json:"status,omitempty"`
+
+	// UsageReported 应答里有没有 token 数；没有的只能自己数
+	UsageReported *bool `json:"usage_reported,omitempty"`
+}
+
 // ServerTest 试连的结果
 type ServerTest struct {
+	// Chat 试一次对话的结果
+	Chat *ServerChatTest `json:"chat,omitempty"`
+
 	// Error 英文说明；成功时缺席
 	Error *string `json:"error,omitempty"`
 
@@ -2104,6 +2642,15 @@ type ServerTest struct {
 
 	// Status 上游的 HTTP 状态；没有收到应答时缺席
 	Status *int `json:"status,omitempty"`
+}
+
+// ServerTestInput 试什么；空即只列所存的服务器的模型
+type ServerTestInput struct {
+	// Model 上游模型名；给了就再试一个只要一个 token 的对话
+	Model *string `json:"model,omitempty"`
+
+	// Server 代替所存的草稿；名字可以缺席，写了就要与路径相同
+	Server *Server `json:"server,omitempty"`
 }
 
 // Session 一个活着的会话
@@ -2676,6 +3223,24 @@ type DeleteKeyParams struct {
 	Note *Note `form:"note,omitempty" json:"note,omitempty"`
 }
 
+// PutKeyParams defines parameters for PutKey.
+type PutKeyParams struct {
+	// Wait 等每个在线节点确认这一版（至多 10 秒）
+	Wait *Wait `form:"wait,omitempty" json:"wait,omitempty"`
+
+	// Note 写进配置版本的一句话说明
+	Note *Note `form:"note,omitempty" json:"note,omitempty"`
+}
+
+// RotateKeyParams defines parameters for RotateKey.
+type RotateKeyParams struct {
+	// Wait 等每个在线节点确认这一版（至多 10 秒）
+	Wait *Wait `form:"wait,omitempty" json:"wait,omitempty"`
+
+	// Note 写进配置版本的一句话说明
+	Note *Note `form:"note,omitempty" json:"note,omitempty"`
+}
+
 // ListAuditParams defines parameters for ListAudit.
 type ListAuditParams struct {
 	// Actor 谁；令牌写作 `token:名字`
@@ -2746,6 +3311,27 @@ type PutConfigParams struct {
 
 	// IfMatch 只在当前 ETag 与之相同时才写，否则 412；`*` 表示只要存在
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// StreamEventsParams defines parameters for StreamEvents.
+type StreamEventsParams struct {
+	// Topics 要哪些主题，逗号相连；缺席为 revision,fleet。revision 是版本的头，fleet 是全部节点与头，overview 是总览，queues 是各服务器的队列
+	Topics *[]StreamEventsParamsTopics `form:"topics,omitempty" json:"topics,omitempty"`
+
+	// Server queues 只要这一个服务器的
+	Server *string `form:"server,omitempty" json:"server,omitempty"`
+}
+
+// StreamEventsParamsTopics defines parameters for StreamEvents.
+type StreamEventsParamsTopics string
+
+// ExplainParams defines parameters for Explain.
+type ExplainParams struct {
+	// App 应用
+	App string `form:"app" json:"app"`
+
+	// Model 所要的公开模型名
+	Model string `form:"model" json:"model"`
 }
 
 // CreateModelParams defines parameters for CreateModel.
@@ -3018,6 +3604,12 @@ type PutAppJSONRequestBody = App
 // CreateKeyJSONRequestBody defines body for CreateKey for application/json ContentType.
 type CreateKeyJSONRequestBody = KeyInput
 
+// PutKeyJSONRequestBody defines body for PutKey for application/json ContentType.
+type PutKeyJSONRequestBody = KeyUpdate
+
+// RotateKeyJSONRequestBody defines body for RotateKey for application/json ContentType.
+type RotateKeyJSONRequestBody = KeyRotation
+
 // PutConfigJSONRequestBody defines body for PutConfig for application/json ContentType.
 type PutConfigJSONRequestBody = Config
 
@@ -3038,6 +3630,9 @@ type CreateServerJSONRequestBody = Server
 
 // PutServerJSONRequestBody defines body for PutServer for application/json ContentType.
 type PutServerJSONRequestBody = Server
+
+// TestServerJSONRequestBody defines body for TestServer for application/json ContentType.
+type TestServerJSONRequestBody = ServerTestInput
 
 // OpenSessionJSONRequestBody defines body for OpenSession for application/json ContentType.
 type OpenSessionJSONRequestBody = Credentials
@@ -3219,6 +3814,9 @@ func (t *AnyValue) UnmarshalJSON(b []byte) error {
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
+	// GetAbout 这套安装是谁、客户端从哪里进来
+	// (GET /about)
+	GetAbout(ctx echo.Context) error
 	// ListApps 全部应用，按名字升序
 	// (GET /apps)
 	ListApps(ctx echo.Context) error
@@ -3246,6 +3844,12 @@ type ServerInterface interface {
 	// DeleteKey 撤销一把密钥
 	// (DELETE /apps/{name}/keys/{key})
 	DeleteKey(ctx echo.Context, name Name, key string, params DeleteKeyParams) error
+	// PutKey 改一把密钥的期限
+	// (PUT /apps/{name}/keys/{key})
+	PutKey(ctx echo.Context, name Name, key string, params PutKeyParams) error
+	// RotateKey 轮换：新建一把密钥，旧的再用一阵就过期
+	// (POST /apps/{name}/keys/{key}/rotate)
+	RotateKey(ctx echo.Context, name Name, key string, params RotateKeyParams) error
 	// ListAudit 审计，从新到旧
 	// (GET /audit)
 	ListAudit(ctx echo.Context, params ListAuditParams) error
@@ -3267,6 +3871,12 @@ type ServerInterface interface {
 	// PutConfig 应用一份声明式配置
 	// (PUT /config)
 	PutConfig(ctx echo.Context, params PutConfigParams) error
+	// StreamEvents 给控制台的事件流（server-sent events）
+	// (GET /events)
+	StreamEvents(ctx echo.Context, params StreamEventsParams) error
+	// Explain 一个应用此刻要一个模型，会去哪里，为什么不去别处
+	// (GET /explain)
+	Explain(ctx echo.Context, params ExplainParams) error
 	// ListModels 全部公开模型，按名字升序
 	// (GET /models)
 	ListModels(ctx echo.Context) error
@@ -3309,6 +3919,9 @@ type ServerInterface interface {
 	// ResetPassword 给操作员一个新的一次性口令
 	// (POST /operators/{name}/reset-password)
 	ResetPassword(ctx echo.Context, name Name) error
+	// GetOverview 此刻的总览：速率、在途、排队、最忙的几个，与现在哪里不对
+	// (GET /overview)
+	GetOverview(ctx echo.Context) error
 	// ListQueues 各服务器此刻的限额、在途与排队
 	// (GET /queues)
 	ListQueues(ctx echo.Context) error
@@ -3395,6 +4008,15 @@ type ServerInterface interface {
 // ServerInterfaceWrapper converts echo contexts to parameters.
 type ServerInterfaceWrapper struct {
 	Handler ServerInterface
+}
+
+// GetAbout converts echo context to params.
+func (w *ServerInterfaceWrapper) GetAbout(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetAbout(ctx)
+	return err
 }
 
 // ListApps converts echo context to params.
@@ -3649,6 +4271,86 @@ func (w *ServerInterfaceWrapper) DeleteKey(ctx echo.Context) error {
 	return err
 }
 
+// PutKey converts echo context to params.
+func (w *ServerInterfaceWrapper) PutKey(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "name" -------------
+	var name Name
+
+	err = runtime.BindStyledParameterWithOptions("simple", "name", ctx.Param("name"), &name, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter name: %s", err))
+	}
+
+	// ------------- Path parameter "key" -------------
+	var key string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "key", ctx.Param("key"), &key, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter key: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PutKeyParams
+	// ------------- Optional query parameter "wait" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "wait", ctx.QueryParams(), &params.Wait, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter wait: %s", err))
+	}
+
+	// ------------- Optional query parameter "note" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "note", ctx.QueryParams(), &params.Note, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter note: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PutKey(ctx, name, key, params)
+	return err
+}
+
+// RotateKey converts echo context to params.
+func (w *ServerInterfaceWrapper) RotateKey(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "name" -------------
+	var name Name
+
+	err = runtime.BindStyledParameterWithOptions("simple", "name", ctx.Param("name"), &name, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter name: %s", err))
+	}
+
+	// ------------- Path parameter "key" -------------
+	var key string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "key", ctx.Param("key"), &key, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter key: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RotateKeyParams
+	// ------------- Optional query parameter "wait" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "wait", ctx.QueryParams(), &params.Wait, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter wait: %s", err))
+	}
+
+	// ------------- Optional query parameter "note" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "note", ctx.QueryParams(), &params.Note, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter note: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RotateKey(ctx, name, key, params)
+	return err
+}
+
 // ListAudit converts echo context to params.
 func (w *ServerInterfaceWrapper) ListAudit(ctx echo.Context) error {
 	var err error
@@ -3867,6 +4569,56 @@ func (w *ServerInterfaceWrapper) PutConfig(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.PutConfig(ctx, params)
+	return err
+}
+
+// StreamEvents converts echo context to params.
+func (w *ServerInterfaceWrapper) StreamEvents(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params StreamEventsParams
+	// ------------- Optional query parameter "topics" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", false, false, "topics", ctx.QueryParams(), &params.Topics, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter topics: %s", err))
+	}
+
+	// ------------- Optional query parameter "server" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "server", ctx.QueryParams(), &params.Server, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter server: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.StreamEvents(ctx, params)
+	return err
+}
+
+// Explain converts echo context to params.
+func (w *ServerInterfaceWrapper) Explain(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ExplainParams
+	// ------------- Required query parameter "app" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "app", ctx.QueryParams(), &params.App, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter app: %s", err))
+	}
+
+	// ------------- Required query parameter "model" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "model", ctx.QueryParams(), &params.Model, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter model: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.Explain(ctx, params)
 	return err
 }
 
@@ -4178,6 +4930,15 @@ func (w *ServerInterfaceWrapper) ResetPassword(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ResetPassword(ctx, name)
+	return err
+}
+
+// GetOverview converts echo context to params.
+func (w *ServerInterfaceWrapper) GetOverview(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetOverview(ctx)
 	return err
 }
 
@@ -5013,6 +5774,10 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/audit", wrapper.ListAudit, options.OperationMiddlewares["listAudit"]...)
 	router.GET(options.BaseURL+"/config", wrapper.GetConfig, options.OperationMiddlewares["getConfig"]...)
 	router.PUT(options.BaseURL+"/config", wrapper.PutConfig, options.OperationMiddlewares["putConfig"]...)
+	router.GET(options.BaseURL+"/about", wrapper.GetAbout, options.OperationMiddlewares["getAbout"]...)
+	router.GET(options.BaseURL+"/overview", wrapper.GetOverview, options.OperationMiddlewares["getOverview"]...)
+	router.GET(options.BaseURL+"/events", wrapper.StreamEvents, options.OperationMiddlewares["streamEvents"]...)
+	router.GET(options.BaseURL+"/explain", wrapper.Explain, options.OperationMiddlewares["explain"]...)
 	router.GET(options.BaseURL+"/servers", wrapper.ListServers, options.OperationMiddlewares["listServers"]...)
 	router.POST(options.BaseURL+"/servers", wrapper.CreateServer, options.OperationMiddlewares["createServer"]...)
 	router.DELETE(options.BaseURL+"/servers/:name", wrapper.DeleteServer, options.OperationMiddlewares["deleteServer"]...)
@@ -5032,6 +5797,8 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/apps/:name/keys", wrapper.ListKeys, options.OperationMiddlewares["listKeys"]...)
 	router.POST(options.BaseURL+"/apps/:name/keys", wrapper.CreateKey, options.OperationMiddlewares["createKey"]...)
 	router.DELETE(options.BaseURL+"/apps/:name/keys/:key", wrapper.DeleteKey, options.OperationMiddlewares["deleteKey"]...)
+	router.PUT(options.BaseURL+"/apps/:name/keys/:key", wrapper.PutKey, options.OperationMiddlewares["putKey"]...)
+	router.POST(options.BaseURL+"/apps/:name/keys/:key/rotate", wrapper.RotateKey, options.OperationMiddlewares["rotateKey"]...)
 	router.GET(options.BaseURL+"/nodes", wrapper.ListNodes, options.OperationMiddlewares["listNodes"]...)
 	router.DELETE(options.BaseURL+"/nodes/:id", wrapper.ForgetNode, options.OperationMiddlewares["forgetNode"]...)
 	router.POST(options.BaseURL+"/nodes/:id/drain", wrapper.DrainNode, options.OperationMiddlewares["drainNode"]...)
