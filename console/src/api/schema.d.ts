@@ -3909,7 +3909,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "text/event-stream": string;
+                    "text/event-stream": components["schemas"]["Revision"] | components["schemas"]["Fleet"] | components["schemas"]["Overview"] | components["schemas"]["Queue"][] | components["schemas"]["Problem"];
                 };
             };
             400: components["responses"]["Invalid"];

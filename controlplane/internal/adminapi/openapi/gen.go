@@ -1463,6 +1463,15 @@ type FieldChange struct {
 	To AnyValue `json:"to"`
 }
 
+// Fleet 全部节点，与它们该到的版本
+type Fleet struct {
+	// HeadRevision 配置版本的头
+	HeadRevision int64 `json:"head_revision"`
+
+	// Nodes 按 id 升序
+	Nodes []Node `json:"nodes"`
+}
+
 // Identity 行事者
 type Identity struct {
 	// ExpiresAt 只在会话里有：绝对期限
