@@ -8,7 +8,8 @@ import { createPinia } from 'pinia'
 import { createApp } from 'vue'
 
 import App from './App.vue'
-import { i18n } from './locales'
+import { i18n, prepareLocale } from './locales'
 import { router } from './router'
 
+await prepareLocale()
 createApp(App).use(createPinia()).use(PiniaColada, { queryOptions: { staleTime: 5_000 } }).use(i18n).use(router).mount('#app')

@@ -4,22 +4,40 @@ export interface FieldError {
   message: string
 }
 
+interface Document {
+  status: number
+  code: string
+  detail: string
+  reason?: string
+  request_id?: string
+  errors?: FieldError[]
+  retryAfterSeconds?: number
+}
+
 /** Problem 是管理 API 的一次失败（RFC 9457）；够不着控制面时 status 为 0、code 为 unreachable。 */
 export class Problem extends Error {
   readonly status: number
   readonly code: string
+  /** reason 比 code 更细；没有则为空。 */
+  readonly reason: string
+  readonly requestId: string
   readonly errors: FieldError[]
+  /** retryAfterSeconds 是控制面请我们等的秒数；没有说则为 0。 */
+  readonly retryAfterSeconds: number
 
-  constructor(status: number, code: string, message: string, errors: FieldError[] = []) {
-    super(message)
+  constructor(d: Document) {
+    super(d.detail)
     this.name = 'Problem'
-    this.status = status
-    this.code = code
-    this.errors = errors
+    this.status = d.status
+    this.code = d.code
+    this.reason = d.reason ?? ''
+    this.requestId = d.request_id ?? ''
+    this.errors = d.errors ?? []
+    this.retryAfterSeconds = d.retryAfterSeconds ?? 0
   }
 
   static unreachable(): Problem {
-    return new Problem(0, 'unreachable', 'the control plane cannot be reached')
+    return new Problem({ status: 0, code: 'unreachable', detail: 'the control plane cannot be reached' })
   }
 
   static async from(response: Response): Promise<Problem> {
@@ -27,12 +45,26 @@ export class Problem extends Error {
       .clone()
       .json()
       .catch(() => null)
-    const { code, detail, title, errors } = (body ?? {}) as Record<string, unknown>
-    return new Problem(
-      response.status,
-      typeof code === 'string' ? code : 'unavailable',
-      typeof detail === 'string' ? detail : typeof title === 'string' ? title : response.statusText,
-      Array.isArray(errors) ? (errors as FieldError[]) : [],
-    )
+    return Problem.of(response.status, body, Number(response.headers.get('retry-after')) || 0)
   }
+
+  /** of 读一份问题文档；不是那个样子的（代理的 502 网页）只凭状态码说话。 */
+  static of(status: number, body: unknown, retryAfterSeconds = 0): Problem {
+    const doc = (typeof body === 'object' && body !== null ? body : {}) as Partial<Document> & { title?: string }
+    return new Problem({
+      status,
+      code: typeof doc.code === 'string' ? doc.code : 'unavailable',
+      detail: doc.detail ?? doc.title ?? `HTTP ${status}`,
+      reason: doc.reason,
+      request_id: doc.request_id,
+      errors: Array.isArray(doc.errors) ? doc.errors : [],
+      retryAfterSeconds,
+    })
+  }
+}
+
+/** asProblem 把任何抛出的东西说成 Problem，好有一个地方画它。 */
+export function asProblem(e: unknown): Problem {
+  if (e instanceof Problem) return e
+  return new Problem({ status: 0, code: 'internal', detail: e instanceof Error ? e.message : String(e) })
 }

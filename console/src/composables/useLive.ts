@@ -1,0 +1,71 @@
+import { defineStore } from 'pinia'
+import { computed, onScopeDispose, ref, shallowReactive } from 'vue'
+
+import { openEvents, type Topic, type Topics } from '@/api/events'
+
+/** LiveState：live 正在听；connecting 还没有听到过；stale 断了，眼前的数停在 lastAlive 那一刻。 */
+export type LiveState = 'connecting' | 'live' | 'stale'
+
+const settleMs = 30
+
+/** useLiveStore 是全页共用的一条事件流；要哪些主题，由此刻挂着的组件合起来说。 */
+export const useLiveStore = defineStore('live', () => {
+  const values = shallowReactive<{ [T in Topic]?: Topics[T] }>({})
+  const state = ref<LiveState>('connecting')
+  const lastAlive = ref<Date | null>(null)
+  const wanted = new Map<Topic, number>()
+  let running: AbortController | null = null
+  let pending: ReturnType<typeof setTimeout> | undefined
+
+  function start(): void {
+    stop()
+    const topics = [...wanted.keys()].sort()
+    if (topics.length === 0) return
+    const mine = new AbortController()
+    running = mine
+    void openEvents(topics, {
+      event(topic, value) { if (!mine.signal.aborted) Object.assign(values, { [topic]: value }) },
+      alive() { if (!mine.signal.aborted) { state.value = 'live'; lastAlive.value = new Date() } },
+      down() { if (!mine.signal.aborted) state.value = lastAlive.value ? 'stale' : 'connecting' },
+    }, mine.signal)
+  }
+
+  function stop(): void {
+    running?.abort()
+    running = null
+  }
+
+  // 换页时几个组件先后来去：攒一会儿只连一次。
+  function changed(): void {
+    clearTimeout(pending)
+    pending = setTimeout(start, settleMs)
+  }
+
+  function want(topic: Topic): void {
+    const n = wanted.get(topic) ?? 0
+    wanted.set(topic, n + 1)
+    if (n === 0) changed()
+  }
+
+  function release(topic: Topic): void {
+    const n = (wanted.get(topic) ?? 0) - 1
+    if (n > 0) { wanted.set(topic, n); return }
+    wanted.delete(topic)
+    delete values[topic]
+    changed()
+  }
+
+  return { values, state, lastAlive, want, release }
+})
+
+/** useLive 订一个主题，组件卸下时自己退订；value 在头一份来到之前是 undefined。 */
+export function useLive<T extends Topic>(topic: T) {
+  const store = useLiveStore()
+  store.want(topic)
+  onScopeDispose(() => store.release(topic))
+  return {
+    value: computed<Topics[T] | undefined>(() => store.values[topic] as Topics[T] | undefined),
+    state: computed(() => store.state),
+    lastAlive: computed(() => store.lastAlive),
+  }
+}
