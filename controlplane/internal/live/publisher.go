@@ -97,9 +97,12 @@ func (p *Publisher) fleet(ctx context.Context) (any, error) {
 	return f, err
 }
 
-// overviewDue 不看何时算的与窗口的零头：什么也没有发生就不发。
+// overviewDue 不看何时算的与窗口有多长：什么也没有发生就不发；从还说不出速率到说得出是一件事。
 func overviewDue(last, next any, _ time.Duration) bool {
 	a, b := *last.(*Overview), *next.(*Overview)
+	if (a.Rates.Window == 0) != (b.Rates.Window == 0) {
+		return true
+	}
 	a.At, a.Rates.Window = b.At, b.Rates.Window
 	return !reflect.DeepEqual(a, b)
 }

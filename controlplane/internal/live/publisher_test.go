@@ -289,3 +289,26 @@ func TestFleetDue_TellsWhatMattersAtOnceAndTheRestLater(t *testing.T) {
 		t.Error("told though nothing changed")
 	}
 }
+
+func TestOverviewDue_SaysWhenRatesBeginButNotThatTimePasses(t *testing.T) {
+	o := func(edit func(o *Overview)) *Overview {
+		v := &Overview{At: noon, Rates: Rates{Window: time.Second}, Problems: []Problem{{Kind: NodeAway, Value: number(1)}}}
+		edit(v)
+		return v
+	}
+	last := o(func(*Overview) {})
+	for name, c := range map[string]struct {
+		next *Overview
+		due  bool
+	}{
+		"time passes":    {o(func(o *Overview) { o.At, o.Rates.Window = noon.Add(time.Second), 2*time.Second }), false},
+		"a rate":         {o(func(o *Overview) { o.Rates.Requests = 1 }), true},
+		"no more window": {o(func(o *Overview) { o.Rates.Window = 0 }), true},
+		"a problem less": {o(func(o *Overview) { o.Problems = nil }), true},
+		"another value":  {o(func(o *Overview) { o.Problems[0].Value = number(2) }), true},
+	} {
+		if got := overviewDue(last, c.next, 0); got != c.due {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
