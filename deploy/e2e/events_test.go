@@ -137,7 +137,7 @@ func TestEvents_ASaveIsSeenSpreadingToEveryNode(t *testing.T) {
 	for i := range 5 {
 		begin := time.Now()
 		done := r.apply(doc{"apps": list{doc{"name": fmt.Sprintf("watched-%d", i)}}})
-		seen := until(t, events, 2*time.Second, "fleet", &fleet, func() bool { return fleet.on(uint64(done.Revision), 2) })
+		seen := until(t, events, 2*time.Second, "fleet", &fleet, func() bool { return fleet.on(done.Revision, 2) })
 		worst = max(worst, seen.Sub(begin))
 	}
 	fmt.Printf("figures: save_to_event saves=5 worst_ms=%d\n", worst.Milliseconds())

@@ -4,13 +4,17 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 
 	"github.com/vega-gateway/vega/controlplane/internal/adminapi"
 	"github.com/vega-gateway/vega/controlplane/internal/admission"
@@ -215,6 +219,55 @@ func TestEvents_OutliveTheLimitsOfAnOrdinaryRequestAndKeepBeating(t *testing.T) 
 	}
 }
 
+// 监听的读写期限比流短得多，HTTP/1.1 与 HTTP/2 各有各的断法；外面还套着链路追踪，与真的一样。
+func TestEvents_OutliveTheDeadlinesOfTheListener(t *testing.T) {
+	for name, h2 := range map[string]bool{"HTTP/1.1": false, "HTTP/2.0": true} {
+		t.Run(name, func(t *testing.T) {
+			var w watched
+			var cfg adminapi.Config
+			var deps adminapi.Deps
+			s := newMemory()
+			newBench(t, s, running(t, &w, nil, live.PublisherConfig{}), func(c *adminapi.Config, d *adminapi.Deps) {
+				c.Events.Heartbeat, d.Identity = 300*time.Millisecond, defaultIdentity(t, s)
+				cfg, deps = *c, *d
+			})
+			h, err := adminapi.New(cfg, deps)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ts := httptest.NewUnstartedServer(otelhttp.NewHandler(h, "admin"))
+			ts.Config.ReadTimeout, ts.Config.WriteTimeout, ts.EnableHTTP2 = 200*time.Millisecond, 200*time.Millisecond, h2
+			if ts.StartTLS(); !h2 {
+				ts.TLS.NextProtos = []string{"http/1.1"}
+			}
+			t.Cleanup(ts.Close)
+			req, err := http.NewRequestWithContext(t.Context(), "GET", ts.URL+"/api/v1/events?topics=fleet", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Header.Set("Authorization", "Bearer "+token)
+			resp, err := ts.Client().Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			if resp.StatusCode != 200 || resp.Proto != name {
+				t.Fatalf("%s %d", resp.Proto, resp.StatusCode)
+			}
+			l := &listener{t: t, response: resp, lines: bufio.NewReader(resp.Body)}
+			for beats := 0; beats < 3; {
+				m, err := l.next()
+				if err != nil {
+					t.Fatalf("after %d beats: %v", beats, err)
+				}
+				if m.event == ":" {
+					beats++
+				}
+			}
+		})
+	}
+}
+
 func TestEvents_EndWithTheSession(t *testing.T) {
 	s := openPostgres(t)
 	var w watched
@@ -231,7 +284,7 @@ func TestEvents_EndWithTheSession(t *testing.T) {
 		if p.Status != status || p.Code == "" || p.RequestID != l.response.Header.Get("x-request-id") {
 			t.Errorf("%+v", p)
 		}
-		if m, err := l.next(); err != io.EOF {
+		if m, err := l.next(); !errors.Is(err, io.EOF) {
 			t.Errorf("after the end: %+v %v", m, err)
 		}
 	}
@@ -284,10 +337,12 @@ func TestEvents_AreLimitedAndEndAtOnceWhenTheReplicaStops(t *testing.T) {
 	}
 	stop()
 	for _, l := range []*listener{one, two} {
-		for err := error(nil); err != io.EOF; {
-			if _, err = l.next(); err != nil && err != io.EOF {
-				t.Fatal(err)
-			}
+		var err error
+		for err == nil {
+			_, err = l.next()
+		}
+		if !errors.Is(err, io.EOF) {
+			t.Fatal(err)
 		}
 	}
 	b.call("GET", "/events", "").want(503)
