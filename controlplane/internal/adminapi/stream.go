@@ -19,16 +19,13 @@ func newStream(c echo.Context, timeout time.Duration) *stream {
 	return &stream{w: c.Response(), control: http.NewResponseController(c.Response()), timeout: timeout}
 }
 
-// begin 写下头与重连的间隔。读的期限也要撤去：它是给请求体的，过了会被当作对方已走。
+// begin 写下头与重连的间隔。
 func (s *stream) begin() error {
 	h := s.w.Header()
 	h.Set(echo.HeaderContentType, "text/event-stream")
 	h.Set(echo.HeaderCacheControl, "no-store")
 	h.Set("X-Accel-Buffering", "no") // nginx 不要攒
 	s.w.WriteHeader(http.StatusOK)
-	if err := s.control.SetReadDeadline(time.Time{}); err != nil {
-		return err
-	}
 	s.buffer = append(s.buffer[:0], "retry: 2000\n\n"...)
 	return s.flush()
 }
