@@ -18,7 +18,7 @@ import (
 func TestContract_Admin(t *testing.T) {
 	r := start(t, stack.Options{Nodes: 1})
 	c := newContract(t, openapi.Admin(), r.Admin.URL+"/api/v1", r.Admin.Token)
-	for name, part := range map[string]func(*contract, *rig){"objects": adminObjects, "keys": adminKeys, "config": adminConfig, "usage": adminUsage, "books": adminBooks} {
+	for name, part := range map[string]func(*contract, *rig){"objects": adminObjects, "keys": adminKeys, "config": adminConfig, "usage": adminUsage, "books": adminBooks, "live": adminLive} {
 		t.Run(name, func(t *testing.T) { c.t = t; part(c, r) })
 	}
 	t.Run("documented defaults", func(t *testing.T) { c.t = t; adminDefaults(c) })
@@ -56,7 +56,7 @@ func TestContract_AdminWithoutADatabase(t *testing.T) {
 		"reconcileUsage": "day,model,cost\n2026-11-01,m,1\n",
 	}
 	for _, o := range c.operations() {
-		if o.id == "listQueues" {
+		if o.id == "listQueues" || o.id == "streamEvents" { // 前者等任期走完；后者留着上一份，不断
 			continue
 		}
 		began := time.Now()

@@ -17,6 +17,8 @@ type access struct {
 	need identity.Need
 	// public 的不必认人。
 	public bool
+	// passive 的不算会话的活动：开着页面不是有人在用，断了自己重连也不是。
+	passive bool
 	// action 是审计里的动作；只读的没有。
 	action string
 }
@@ -55,7 +57,7 @@ func accessTable() map[string]access {
 		"rollback":    write(identity.ConfigWrite, "config.rollback"),
 		"getSettings": read(identity.ConfigRead), "putSettings": admin(identity.ConfigWrite, "settings.update"),
 
-		"getAbout": read(identity.FleetRead), "getOverview": read(identity.FleetRead), "streamEvents": read(identity.FleetRead), "explain": read(identity.FleetRead),
+		"getAbout": read(identity.FleetRead), "getOverview": read(identity.FleetRead), "streamEvents": streamRule(), "explain": read(identity.FleetRead),
 		"listNodes": read(identity.FleetRead), "listQueues": read(identity.FleetRead),
 		"forgetNode": write(identity.FleetWrite, "node.forget"), "drainNode": write(identity.FleetWrite, "node.drain"),
 
@@ -75,6 +77,11 @@ func accessTable() map[string]access {
 		"resetPassword":  admin(identity.IdentityWrite, "operator.reset_password"),
 		"listAudit":      admin(identity.AuditRead, ""),
 	}
+}
+
+// streamRule 另有一处要用：流开着的时候不时重看一遍。
+func streamRule() access {
+	return access{need: identity.Need{Role: identity.Viewer, Scope: identity.FleetRead}, passive: true}
 }
 
 // strict 登记路由，而不放过没有守卫的：生成的代码对表里没有的操作不带中间件。

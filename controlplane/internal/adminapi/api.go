@@ -48,6 +48,10 @@ type Config struct {
 	InsecureHTTP bool
 	// ConsoleURL 是浏览器地址栏里的根，如 https://vega.example.com；空即请求里的 Host。
 	ConsoleURL string
+	// Events 是事件流的节拍。
+	Events EventsConfig
+	// About 是 GET /about 说的。
+	About About
 }
 
 // Deps 是管理 API 的依赖；OIDC、Metrics 与 Console 之外都必填。
@@ -69,6 +73,8 @@ type Deps struct {
 	Log  *zap.Logger
 	// Metrics 为 nil 则不计数。
 	Metrics prometheus.Registerer
+	// Live 给出总览与事件。
+	Live Live
 	// Identity 认人；必填。
 	Identity *identity.Service
 	// OIDC 为 nil 即没有提供方。
@@ -115,7 +121,7 @@ func New(cfg Config, deps Deps) (http.Handler, error) {
 	if len(cfg.Token) < minTokenLength {
 		return nil, errors.New("admin token must have at least 32 characters")
 	}
-	if deps.Store == nil || deps.Fleet == nil || deps.Usage == nil || deps.Queues == nil || deps.Settings == nil || deps.Requests == nil || deps.Reconcile == nil || deps.Budgets == nil || deps.Mint.MAC == nil || deps.Log == nil {
+	if deps.Store == nil || deps.Fleet == nil || deps.Usage == nil || deps.Queues == nil || deps.Settings == nil || deps.Requests == nil || deps.Reconcile == nil || deps.Budgets == nil || deps.Live == nil || deps.Mint.MAC == nil || deps.Log == nil {
 		return nil, errors.New("adminapi: a dependency is missing")
 	}
 	if cfg.MaxBodyBytes == 0 {
@@ -130,6 +136,7 @@ func New(cfg Config, deps Deps) (http.Handler, error) {
 	if cfg.TimeLimit == 0 {
 		cfg.TimeLimit = defaultTimeLimit
 	}
+	cfg.Events = cfg.Events.orDefault()
 	m, err := newMetrics(deps.Metrics)
 	if err != nil {
 		return nil, err

@@ -12,11 +12,13 @@ import (
 	"github.com/vega-gateway/vega/proto/vegaerr"
 )
 
-// context 里的键：行事者、连接的样子、有没有哪条路由的守卫接住了请求。
+// context 里的键：行事者、连接的样子、有没有哪条路由的守卫接住了请求、没有期限的 ctx、应答是不是一条流。
 const (
 	principalKey = "vega.principal"
 	transportKey = "vega.transport"
 	guardedKey   = "vega.guarded"
+	wholeKey     = "vega.whole"
+	streamKey    = "vega.stream"
 )
 
 // tokenHash 让比较的两边等长，时间与内容、长度都无关。
@@ -49,7 +51,7 @@ func (a *api) conceal(next echo.HandlerFunc) echo.HandlerFunc {
 		if c.Get(guardedKey) != nil {
 			return err
 		}
-		if _, unknown := a.recognise(c); unknown != nil {
+		if _, unknown := a.recognise(c, false); unknown != nil {
 			c.Response().Header().Del(echo.HeaderAllow)
 			return unknown
 		}
@@ -82,7 +84,7 @@ func (a *api) admit(c echo.Context, rule access) (identity.Principal, error) {
 		anonymous := identity.Principal{Kind: identity.KindAnonymous, Name: string(identity.KindAnonymous)}
 		return anonymous, a.sameOrigin(c)
 	}
-	p, err := a.recognise(c)
+	p, err := a.recognise(c, rule.passive)
 	if err != nil {
 		return p, err
 	}
@@ -97,12 +99,17 @@ func (a *api) admit(c echo.Context, rule access) (identity.Principal, error) {
 }
 
 // recognise 认出行事者。带着 Authorization 的只看它，不退回去看 cookie：写错了令牌的人该知道。
-func (a *api) recognise(c echo.Context) (identity.Principal, error) {
+// passive 的不算会话的活动。
+func (a *api) recognise(c echo.Context, passive bool) (identity.Principal, error) {
 	r := c.Request()
 	values := r.Header.Values(echo.HeaderAuthorization)
 	if len(values) == 0 {
 		if cookie := sessionCookie(c); cookie != "" {
-			p, err := a.deps.Identity.BySession(r.Context(), cookie)
+			known := a.deps.Identity.BySession
+			if passive {
+				known = a.deps.Identity.PeekSession
+			}
+			p, err := known(r.Context(), cookie)
 			return p, challenge(c, err, "")
 		}
 	}

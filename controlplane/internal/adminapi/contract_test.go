@@ -52,6 +52,9 @@ func newBench(t *testing.T, store adminapi.Store, tune ...func(*adminapi.Config,
 	for _, f := range tune {
 		f(&cfg, &deps)
 	}
+	if deps.Live == nil {
+		deps.Live = ended(deps) // 事件流不会自己结束；要看它的测试自己跑起来
+	}
 	if deps.Identity == nil {
 		deps.Identity = defaultIdentity(t, store)
 	}

@@ -50,7 +50,9 @@ func (m *metrics) observe(next echo.HandlerFunc) echo.HandlerFunc {
 			method = "other"
 		}
 		m.requests.WithLabelValues(route, method, strconv.Itoa(c.Response().Status)).Inc()
-		m.seconds.WithLabelValues(route, method).Observe(time.Since(begin).Seconds())
+		if c.Get(streamKey) == nil { // 一条流开多久说的不是快慢
+			m.seconds.WithLabelValues(route, method).Observe(time.Since(begin).Seconds())
+		}
 		return nil
 	}
 }

@@ -27,11 +27,13 @@ func identify(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// limitTime 给请求一个期限。
+// limitTime 给请求一个期限；没有期限的那一份留给事件流，它自己知道何时结束。
 func (a *api) limitTime(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		ctx, cancel := context.WithTimeout(c.Request().Context(), a.cfg.TimeLimit)
+		whole := c.Request().Context()
+		ctx, cancel := context.WithTimeout(whole, a.cfg.TimeLimit)
 		defer cancel()
+		c.Set(wholeKey, whole)
 		c.SetRequest(c.Request().WithContext(ctx))
 		return next(c)
 	}

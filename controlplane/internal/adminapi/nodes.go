@@ -35,11 +35,15 @@ func (a *api) ListNodes(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	return writeJSON(c, http.StatusOK, nodeRows(nodes))
+}
+
+func nodeRows(nodes []push.Node) []node {
 	rows := make([]node, 0, len(nodes))
 	for _, n := range nodes {
 		rows = append(rows, nodeRow(n))
 	}
-	return writeJSON(c, http.StatusOK, rows)
+	return rows
 }
 
 func nodeRow(n push.Node) node {

@@ -64,7 +64,7 @@ func (a *api) handleError(err error, c echo.Context) {
 		return
 	}
 	e, p := a.describe(err, c)
-	p.Type, p.Title, p.RequestID = "about:blank", http.StatusText(p.Status), requestID(c)
+	p = p.titled(requestID(c))
 	a.logRefusal(c, e, p)
 	h := c.Response().Header()
 	h.Set(echo.HeaderContentType, "application/problem+json")
@@ -75,6 +75,12 @@ func (a *api) handleError(err error, c echo.Context) {
 	}
 	// 写不出去说明对方已走，没有别的事可做。
 	_ = writeJSON(c, p.Status, p)
+}
+
+// titled 补上不随错误变的几项。
+func (p problem) titled(requestID string) problem {
+	p.Type, p.Title, p.RequestID = "about:blank", http.StatusText(p.Status), requestID
+	return p
 }
 
 // describe 认出错误：自己的、Echo 的（没有路由、方法不对、参数不成形）、以及对方先走了。

@@ -50,11 +50,15 @@ func (a *api) ListQueues(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	return writeJSON(c, http.StatusOK, queueRows(queues))
+}
+
+func queueRows(queues admission.Queues) []queue {
 	rows := make([]queue, 0, len(queues.Rows))
 	for _, q := range queues.Rows {
 		rows = append(rows, queueRow(q, leader(queues.Leader)))
 	}
-	return writeJSON(c, http.StatusOK, rows)
+	return rows
 }
 
 func queueRow(q admission.Queue, l leader) queue {

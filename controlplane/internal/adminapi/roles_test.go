@@ -114,7 +114,7 @@ func TestRoles_AOneTimePasswordOpensOnlyThreeOperations(t *testing.T) {
 func TestRoles_ScopesNarrowATokenOperationByOperation(t *testing.T) {
 	b := onPostgres(t, openPostgres(t))
 	groups := map[string][]string{
-		"config": {"config", "servers", "models", "apps", "revisions"}, "fleet": {"nodes", "queues"}, "usage": {"usage", "requests", "budgets"},
+		"config": {"config", "servers", "models", "apps", "revisions"}, "fleet": {"nodes", "queues", "live"}, "usage": {"usage", "requests", "budgets"},
 		"identity": {"session", "tokens", "operators"}, "audit": {"audit"},
 	}
 	for _, scope := range []string{"config:read", "config:write", "fleet:read", "fleet:write", "usage:read", "identity:read", "identity:write", "audit:read"} {

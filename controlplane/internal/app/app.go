@@ -19,6 +19,7 @@ import (
 	"github.com/vega-gateway/vega/controlplane/internal/budget"
 	"github.com/vega-gateway/vega/controlplane/internal/console"
 	"github.com/vega-gateway/vega/controlplane/internal/identity"
+	"github.com/vega-gateway/vega/controlplane/internal/live"
 	"github.com/vega-gateway/vega/controlplane/internal/nodeauth"
 	"github.com/vega-gateway/vega/controlplane/internal/push"
 	"github.com/vega-gateway/vega/controlplane/internal/reconcile"
@@ -159,15 +160,17 @@ func (a *App) assemble(ctx context.Context, cfg Config, version string) error {
 		return err
 	}
 	reader := usage.NewReader(db.store, nil)
-	api, err := a.adminAPI(cfg, creds, adminapi.Deps{
-		Store: db.store, Fleet: fleet, Usage: reader, Reconcile: reconcile.New(reader, db.store), Queues: grantor, Budgets: budgets, Settings: db.store, Requests: usage.NewRequestReader(usage.RequestConfig{}, db.store), Mint: db.store.Mint(), Log: a.log, Metrics: registry, Console: page, Identity: people})
+	watched := newWatched(db.store, live.PublisherDeps{Nodes: fleet, Queues: grantor, Hub: hub, Log: a.log, Metrics: registry}, budgets, reader)
+	about := adminapi.About{Version: version, PublicAPIURL: cfg.PublicAPIURL, Replica: replicaName(cfg, a.GRPCAddr()), StartedAt: time.Now()}
+	api, err := a.adminAPI(cfg, creds, about, adminapi.Deps{
+		Live: watched, Store: db.store, Fleet: fleet, Usage: reader, Reconcile: reconcile.New(reader, db.store), Queues: grantor, Budgets: budgets, Settings: db.store, Requests: usage.NewRequestReader(usage.RequestConfig{}, db.store), Mint: db.store.Mint(), Log: a.log, Metrics: registry, Console: page, Identity: people})
 	if err != nil {
 		return fmt.Errorf("make admin API: %w", err)
 	}
 	httpServer := newServer(otelhttp.NewHandler(api, "admin", otelhttp.WithTracerProvider(tracers)), a.log)
 
 	a.ready.Store(&readiness{db.store, hub})
-	a.parts = []func(context.Context) error{reloader.Run, fleet.Run, budgets.Run, ingest.Run, roller.Run, keeper.Run, grantor.Run, db.watch,
+	a.parts = []func(context.Context) error{reloader.Run, fleet.Run, budgets.Run, ingest.Run, roller.Run, keeper.Run, grantor.Run, watched.Run, db.watch,
 		func(ctx context.Context) error { return runGRPC(ctx, grpcServer, a.listeners.grpc) },
 		func(ctx context.Context) error { return runHTTP(ctx, httpServer, a.listeners.http) },
 	}
@@ -175,7 +178,7 @@ func (a *App) assemble(ctx context.Context, cfg Config, version string) error {
 }
 
 // adminAPI 给管理 API 补上登录的设置。
-func (a *App) adminAPI(cfg Config, creds secrets, deps adminapi.Deps) (http.Handler, error) {
+func (a *App) adminAPI(cfg Config, creds secrets, about adminapi.About, deps adminapi.Deps) (http.Handler, error) {
 	proxies, err := identity.ParseProxies(cfg.TrustedProxies)
 	if err != nil {
 		return nil, err
@@ -186,7 +189,7 @@ func (a *App) adminAPI(cfg Config, creds secrets, deps adminapi.Deps) (http.Hand
 	if cfg.InsecureHTTP {
 		a.log.Warn("sessions may leave this machine in the clear (VEGA_INSECURE_HTTP)", zap.Stringer("http", a.HTTPAddr()))
 	}
-	return adminapi.New(adminapi.Config{Token: creds.adminToken, Proxies: proxies, InsecureHTTP: cfg.InsecureHTTP, ConsoleURL: cfg.ConsoleURL}, deps)
+	return adminapi.New(adminapi.Config{Token: creds.adminToken, Proxies: proxies, InsecureHTTP: cfg.InsecureHTTP, ConsoleURL: cfg.ConsoleURL, About: about}, deps)
 }
 
 // prepareUsage 不等也不因此起不来：备份正读着、别的副本卡着都会做不成。缺的分区 roller 自己建，请求先落在默认分区里。

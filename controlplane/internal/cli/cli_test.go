@@ -22,12 +22,14 @@ import (
 	"github.com/vega-gateway/vega/controlplane/internal/catalog"
 	"github.com/vega-gateway/vega/controlplane/internal/cli"
 	"github.com/vega-gateway/vega/controlplane/internal/identity"
+	"github.com/vega-gateway/vega/controlplane/internal/live"
 	"github.com/vega-gateway/vega/controlplane/internal/postgres"
 	"github.com/vega-gateway/vega/controlplane/internal/postgres/pgtest"
 	"github.com/vega-gateway/vega/controlplane/internal/push"
 	"github.com/vega-gateway/vega/controlplane/internal/reconcile"
 	"github.com/vega-gateway/vega/controlplane/internal/seal"
 	"github.com/vega-gateway/vega/controlplane/internal/usage"
+	"github.com/vega-gateway/vega/proto/vegaerr"
 )
 
 const token = "test-token-0123456789-0123456789"
@@ -89,7 +91,7 @@ func newShell(t *testing.T) *shell {
 		t.Fatal(err)
 	}
 	h, err := adminapi.New(adminapi.Config{Token: token}, adminapi.Deps{
-		Store: store, Fleet: s.fleet, Usage: noUsage{}, Reconcile: reconcile.New(s.ledger, store), Queues: noQueues{}, Budgets: noBudgets{}, Settings: store, Identity: s.people, Requests: usage.NewRequestReader(usage.RequestConfig{}, store), Mint: store.Mint(), Log: zap.NewNop()})
+		Store: store, Fleet: s.fleet, Usage: noUsage{}, Reconcile: reconcile.New(s.ledger, store), Queues: noQueues{}, Budgets: noBudgets{}, Live: noLive{}, Settings: store, Identity: s.people, Requests: usage.NewRequestReader(usage.RequestConfig{}, store), Mint: store.Mint(), Log: zap.NewNop()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,6 +99,15 @@ func newShell(t *testing.T) *shell {
 	t.Cleanup(ts.Close)
 	s.env = []string{"VEGA_ADMIN_URL=" + ts.URL, "VEGA_ADMIN_TOKEN=" + token, "UPSTREAM_KEY=sk-from-env-1234"}
 	return s
+}
+
+// noLive 顶替总览与事件；命令行不问它。
+type noLive struct{}
+
+func (noLive) Overview(context.Context) (*live.Overview, error) { return &live.Overview{}, nil }
+
+func (noLive) Subscribe([]live.Topic) (*live.Subscription, error) {
+	return nil, vegaerr.New(vegaerr.Unavailable, "", "nothing is live here")
 }
 
 // noQueues 顶替准入；命令行不问它。

@@ -124,10 +124,7 @@ func (s *Service) BySession(ctx context.Context, token string) (Principal, error
 			return Principal{}, err
 		}
 	}
-	return Principal{
-		Kind: KindOperator, Name: live.Operator, Role: live.Role, OperatorID: live.OperatorID, SessionID: live.ID,
-		ExpiresAt: live.ExpiresAt, Method: live.Method, MustChangePassword: live.MustChangePassword,
-	}, nil
+	return live.principal(), nil
 }
 
 func noSession() error {
