@@ -2658,7 +2658,7 @@ type ServerTestInput struct {
 	// Model 上游模型名；给了就再试一个只要一个 token 的对话
 	Model *string `json:"model,omitempty"`
 
-	// Server 代替所存的草稿；名字可以缺席，写了就要与路径相同
+	// Server 代替所存的草稿；名字要与路径相同。按写入时的规矩检查，错处的路径以 server 开头；代理口令写成 xxxxx 即用所存的
 	Server *Server `json:"server,omitempty"`
 }
 
