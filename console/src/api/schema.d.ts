@@ -1832,7 +1832,7 @@ export interface components {
         ServerTestInput: {
             /** @description 上游模型名；给了就再试一个只要一个 token 的对话 */
             model?: string;
-            /** @description 代替所存的草稿；名字可以缺席，写了就要与路径相同 */
+            /** @description 代替所存的草稿；名字要与路径相同。按写入时的规矩检查，错处的路径以 server 开头；代理口令写成 xxxxx 即用所存的 */
             server?: components["schemas"]["Server"];
         };
         /** @description 试一次对话的结果 */
@@ -4160,6 +4160,7 @@ export interface operations {
             401: components["responses"]["Unauthenticated"];
             403: components["responses"]["Denied"];
             404: components["responses"]["NotFound"];
+            413: components["responses"]["TooLarge"];
             503: components["responses"]["Unavailable"];
         };
     };

@@ -19,9 +19,6 @@ func (a *api) GetOverview(c echo.Context) error { return pending(c) }
 // StreamEvents 实现 GET /events。
 func (a *api) StreamEvents(c echo.Context, _ openapi.StreamEventsParams) error { return pending(c) }
 
-// Explain 实现 GET /explain。
-func (a *api) Explain(c echo.Context, _ openapi.ExplainParams) error { return pending(c) }
-
 // PutKey 实现 PUT /apps/{name}/keys/{key}。
 func (a *api) PutKey(c echo.Context, _, _ string, _ openapi.PutKeyParams) error { return pending(c) }
 
