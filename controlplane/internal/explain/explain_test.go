@@ -121,7 +121,7 @@ func TestExplain_SaysWhatTheDataPlaneWouldDo(t *testing.T) {
 		"no targets":                              {func(w explain.World) { w.Catalog.Models["m"].Targets, w.Catalog.Models["m"].Fallbacks = nil, nil }, "m", explain.Refused, "no_server_available", "no targets", ""},
 		"weight 0":                                {func(w explain.World) { w.Catalog.Models["m"].Targets[1].Weight = 0 }, "m", explain.Ready, "", "on b", "a=disabled:0.00 b=startable:1.00 c=startable:1.00"},
 		"the app at its own limit":                {func(w explain.World) { w.Queues.Apps[0].InFlight = 4 }, "m", explain.Waits, "", "own limit: all 4", fine},
-		"a leader that is still learning":                            {func(w explain.World) { w.Queues.Rows, w.Queues.Apps, w.Queues.Leader.Learning = nil, nil, true }, "m", explain.Ready, "", "just taken over", fine},
+		"a leader that is still learning":         {func(w explain.World) { w.Queues.Rows, w.Queues.Apps, w.Queues.Leader.Learning = nil, nil, true }, "m", explain.Ready, "", "just taken over", fine},
 		"no nodes":                                {func(w explain.World) { w.Nodes[0].Connected, w.Nodes[1].Connected = false, false }, "m", explain.Ready, "", "no node is connected", fine},
 	} {
 		t.Run(name, func(t *testing.T) {
