@@ -18,7 +18,7 @@ import (
 func TestContract_Admin(t *testing.T) {
 	r := start(t, stack.Options{Nodes: 1})
 	c := newContract(t, openapi.Admin(), r.Admin.URL+"/api/v1", r.Admin.Token)
-	for name, part := range map[string]func(*contract, *rig){"objects": adminObjects, "keys": adminKeys, "config": adminConfig, "usage": adminUsage, "books": adminBooks, "live": adminLive} {
+	for name, part := range map[string]func(*contract, *rig){"objects": adminObjects, "keys": adminKeys, "config": adminConfig, "usage": adminUsage, "books": adminBooks, "live": adminLive, "explain": adminExplain} {
 		t.Run(name, func(t *testing.T) { c.t = t; part(c, r) })
 	}
 	t.Run("documented defaults", func(t *testing.T) { c.t = t; adminDefaults(c) })
@@ -55,6 +55,7 @@ func TestContract_AdminWithoutADatabase(t *testing.T) {
 		"createApp": `{"name":"a"}`, "putApp": `{"name":"nothing"}`, "createKey": `{"name":"k"}`, "putSettings": `{}`,
 		"reconcileUsage": "day,model,cost\n2026-11-01,m,1\n",
 	}
+	queries := map[string]string{"explain": "?app=team-a&model=chat"} // 必填的
 	for _, o := range c.operations() {
 		if o.id == "listQueues" || o.id == "streamEvents" { // 前者等任期走完；后者留着上一份，不断
 			continue
@@ -64,7 +65,7 @@ func TestContract_AdminWithoutADatabase(t *testing.T) {
 		if o.id == "reconcileUsage" {
 			media = csvMedia
 		}
-		a := c.send(sent{method: o.method, path: fillPath(o.template), body: bodies[o.id], media: media, want: http.StatusServiceUnavailable})
+		a := c.send(sent{method: o.method, path: fillPath(o.template) + queries[o.id], body: bodies[o.id], media: media, want: http.StatusServiceUnavailable})
 		if a.header.Get("Retry-After") == "" {
 			t.Errorf("%s: 503 without Retry-After", o.id)
 		}
@@ -83,7 +84,7 @@ func validServer(name string) string {
 }
 
 // adminObjects 走完 servers、models、apps：建、取、列、换、旧版本、冲突、删。
-func adminObjects(c *contract, _ *rig) {
+func adminObjects(c *contract, r *rig) {
 	for _, k := range []struct{ path, name, body, bad string }{
 		{"/servers", "gpu-9", validServer("gpu-9"), `{"name":"gpu-9","base_url":"ftp://x"}`},
 		{"/models", "org/model nine", `{"name":"org/model nine","targets":[{"server":"gpu-9","upstream_model":"m"}]}`, `{"name":"org/model nine","targets":[{"server":"ghost","upstream_model":"m"}]}`},
@@ -129,11 +130,39 @@ func adminObjects(c *contract, _ *rig) {
 		c.t.Errorf("test of the upstream: %s", a.body)
 	}
 	c.send(sent{method: "POST", path: "/servers/nothing/test", want: 404})
+	adminServerTest(c, r)
 	huge := `{"name":"x","base_url":"http://x/v1","headers":{"A":"` + strings.Repeat("a", 65<<20) + `"}}`
 	c.send(sent{method: "POST", path: "/servers", body: huge, invalid: true, want: 413})
 	for _, path := range []string{"/models/org%2Fmodel%20nine", "/servers/gpu-9", "/apps/app-9"} {
 		c.send(sent{method: "DELETE", path: path + "?wait=true", want: 204})
 	}
+}
+
+// adminServerTest 试一次对话与一份没有保存的草稿。
+func adminServerTest(c *contract, r *rig) {
+	if a := c.send(sent{method: "POST", path: "/servers/up/test", body: `{"model":"fast?latency=0"}`, want: 200}); strings.Count(a.body, `"ok":true`) != 2 || !strings.Contains(a.body, `"usage_reported":true`) {
+		c.t.Errorf("a chat with the upstream: %s", a.body)
+	}
+	draft := fmt.Sprintf(`{"model":"fast?latency=0","server":{"name":"unsaved","base_url":%q}}`, r.UpstreamURL)
+	if a := c.send(sent{method: "POST", path: "/servers/unsaved/test", body: draft, want: 200}); !strings.Contains(a.body, `"chat":{`) {
+		c.t.Errorf("a draft: %s", a.body)
+	}
+	c.send(sent{method: "GET", path: "/servers/unsaved", want: 404})
+	if a := c.send(sent{method: "POST", path: "/servers/up/test", body: `{"server":{"name":"up","base_url":"ftp://x"}}`, want: 400}); !strings.Contains(a.body, `"server.base_url"`) {
+		c.t.Errorf("a bad draft: %s", a.body)
+	}
+	c.send(sent{method: "POST", path: "/servers/up/test", body: `{"model":"` + strings.Repeat("m", 2<<20) + `"}`, want: 413})
+}
+
+// adminExplain 解释一次能去的、一次不许的。
+func adminExplain(c *contract, _ *rig) {
+	for query, want := range map[string]string{"?app=team-a&model=chat": `"code":""`, "?app=team-a&model=secret": `"code":"model_not_allowed"`} {
+		if a := c.send(sent{method: "GET", path: "/explain" + query, want: 200}); !strings.Contains(a.body, want) {
+			c.t.Errorf("%s: %s", query, a.body)
+		}
+	}
+	c.send(sent{method: "GET", path: "/explain?app=nothing&model=chat", want: 404})
+	c.send(sent{method: "GET", path: "/explain?app=team-a", invalid: true, want: 400})
 }
 
 func (c *contract) noSecret(a answer) {

@@ -1,6 +1,10 @@
 package ruleset
 
-import "math/bits"
+import (
+	"cmp"
+	"math/bits"
+	"slices"
+)
 
 // Verdict 是此刻一个目标能不能接一个请求，不能则为什么。零值是能。
 type Verdict uint8
@@ -22,6 +26,28 @@ func (v Verdict) String() string {
 		return verdictNames[v]
 	}
 	return "unknown"
+}
+
+// Waitable 说这样的目标值不值得等：满的、暂停的会好，能开始的更好；停用的、摘出的与试过的不等。
+func (v Verdict) Waitable() bool { return v == Startable || v == Full || v == Paused }
+
+// Tiers 把接流量的目标（权重为正）按层分开，先用的在前；稳定排序，同层保持原来的次序。
+func Tiers[T any](targets []T, tier, weight func(T) int64) [][]T {
+	list := make([]T, 0, len(targets))
+	for _, t := range targets {
+		if weight(t) > 0 {
+			list = append(list, t)
+		}
+	}
+	slices.SortStableFunc(list, func(a, b T) int { return cmp.Compare(tier(a), tier(b)) })
+	var tiers [][]T
+	for i, t := range list {
+		if i == 0 || tier(t) != tier(list[i-1]) {
+			tiers = append(tiers, nil)
+		}
+		tiers[len(tiers)-1] = append(tiers[len(tiers)-1], t)
+	}
+	return tiers
 }
 
 // Choose 在 n 个目标里选一个：先取有能开始者的、tier 数最小的那一层，层内按权重选。

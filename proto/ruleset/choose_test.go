@@ -149,3 +149,40 @@ func BenchmarkChoose(b *testing.B) {
 		choose(list, r)
 	}
 }
+
+func TestTiers_KeepEveryTargetThatTakesTrafficInOrder(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		list := spots.Draw(t, "spots")
+		for i := range list {
+			list[i].ejectedAt = int64(i) // 认得出原来的次序
+		}
+		before, n := spot{tier: -1}, 0
+		for _, tier := range Tiers(list, func(s spot) int64 { return s.tier }, func(s spot) int64 { return s.weight }) {
+			if len(tier) == 0 || tier[0].tier <= before.tier {
+				t.Fatalf("an empty tier, or one that comes too late: %+v after %+v", tier, before)
+			}
+			for i, s := range tier {
+				if s.weight <= 0 || s.tier != tier[0].tier || i > 0 && s.ejectedAt <= tier[i-1].ejectedAt {
+					t.Fatalf("%+v does not belong there", s)
+				}
+				before, n = s, n+1
+			}
+		}
+		for _, s := range list {
+			if s.weight > 0 {
+				n--
+			}
+		}
+		if n != 0 {
+			t.Fatal("targets were lost or invented")
+		}
+	})
+}
+
+func TestWaitable_IsWhatTimeAloneCanCure(t *testing.T) {
+	for v, want := range map[Verdict]bool{Startable: true, Full: true, Paused: true, Ejected: false, Tried: false, Disabled: false} {
+		if v.Waitable() != want {
+			t.Errorf("%s: %v", v, !want)
+		}
+	}
+}

@@ -367,3 +367,19 @@ func TestGrantor_ShowsWhatRunsWhileItIsTight(t *testing.T) {
 		t.Fatalf("one of three is left: %+v", v)
 	}
 }
+
+// 一个在等的请求在 app 的账上只算一次，站在几个队里都一样；app 自己的限额也看得见。
+func TestGrantor_ShowsThePoolsOfAnApp(t *testing.T) {
+	spec := handSpec(1, 1)
+	spec.Apps[0].Limits.MaxConcurrency = 1
+	d := newDesk(t, spec, firstTerm)
+	a := d.join("a", 1)
+	app := spec.Apps[0].Name
+	d.ask(a, 1, app, 0)
+	d.ask(a, 2, app, 0)
+	d.ask(a, 3, app, 0)
+	v := d.View(d.now).Apps[0]
+	if len(a.granted()) != 1 || v.App != app || v.InFlightLimit != 1 || v.InFlight != 1 || v.Free != 0 || v.Quarantined != 0 || v.Waiting != 2 || !v.Tight {
+		t.Fatalf("granted %d, %+v", len(a.granted()), v)
+	}
+}

@@ -51,8 +51,10 @@ type AppWaiting struct {
 type AppView struct {
 	App                          string
 	InFlightLimit, InFlight      int64
+	Quarantined, Free            int64 // 同 ServerView
 	RequestsLimit, RequestsLevel int64
 	TokensLimit, TokensLevel     int64
+	Waiting                      int64 // 在等的请求，各算一次
 	Tight                        bool
 }
 
@@ -74,22 +76,40 @@ func (g *Grantor) View(now Time) *View {
 	for i := range g.spec.Servers {
 		v.Servers = append(v.Servers, g.viewServer(now, &g.spec.Servers[i], pauses))
 	}
+	waiting := g.waitingByApp()
 	for i := range g.spec.Apps {
-		a := &g.spec.Apps[i]
-		p := Pool{App: a.Name, Kind: InFlight}
-		x := AppView{App: a.Name, InFlightLimit: a.Limits.MaxConcurrency, RequestsLimit: a.Limits.RequestsPerMinute, TokensLimit: a.Limits.TokensPerMinute}
-		for _, m := range g.order {
-			x.InFlight += g.running(m, p)
-		}
-		x.RequestsLevel, x.TokensLevel = g.levelsOf(now, p)
-		for _, k := range [...]Kind{InFlight, Requests, Tokens} {
-			p.Kind = k
-			_, tight := g.tight[p]
-			x.Tight = x.Tight || tight
-		}
-		v.Apps = append(v.Apps, x)
+		v.Apps = append(v.Apps, g.viewApp(now, &g.spec.Apps[i], waiting))
 	}
 	return v
+}
+
+func (g *Grantor) waitingByApp() map[string]int64 {
+	by := map[string]int64{}
+	for _, m := range g.order {
+		for _, w := range m.waiters {
+			by[w.App]++
+		}
+	}
+	return by
+}
+
+func (g *Grantor) viewApp(now Time, s *AppSpec, waiting map[string]int64) AppView {
+	p := Pool{App: s.Name, Kind: InFlight}
+	x := AppView{App: s.Name, InFlightLimit: s.Limits.MaxConcurrency, RequestsLimit: s.Limits.RequestsPerMinute, TokensLimit: s.Limits.TokensPerMinute, Waiting: waiting[s.Name]}
+	if x.InFlightLimit > 0 {
+		a := g.Audit(now, p)
+		x.Quarantined, x.Free = a.Quarantined, a.Free
+	}
+	for _, m := range g.order {
+		x.InFlight += g.running(m, p)
+	}
+	x.RequestsLevel, x.TokensLevel = g.levelsOf(now, p)
+	for _, k := range [...]Kind{InFlight, Requests, Tokens} {
+		p.Kind = k
+		_, tight := g.tight[p]
+		x.Tight = x.Tight || tight
+	}
+	return x
 }
 
 // running 是 m 在一个在途池里跑着的。紧的时候闲置的都还了回来，持有的就是在跑的；松的时候是它上一拍说的。

@@ -380,7 +380,8 @@ export interface paths {
         /**
          * 一个应用此刻要一个模型，会去哪里，为什么不去别处
          * @description 资格与层次由数据面所用的同一段代码（`proto/ruleset`）算出，再加上各节点报来的摘除、上游要求的暂停、授予者此刻的账与预算。
-         *     只是看：不占许可，也不碰上游。
+         *     只是看：不占许可，也不碰上游。没有授予者时照样回答：限额当作有余，各 queue 是 null，detail 里写明。
+         *     waits 的请求仍可能因为预计等得太久，一来就得到 429。
          */
         get: operations["explain"];
         put?: never;
@@ -1534,7 +1535,7 @@ export interface components {
                 limits: components["schemas"]["Limits"];
                 /**
                  * Format: int64
-                 * @description 在途；没有在途限额而没有记账则为 null
+                 * @description 在途；没有在途限额而没有记账，或此刻没有授予者，则为 null
                  */
                 in_flight: number | null;
                 /**
@@ -1560,11 +1561,11 @@ export interface components {
             };
             /** @description 各层，先用的在前 */
             tiers: components["schemas"]["ExplainedTier"][];
-            /** @description 后备模型，按次序；只在全部目标停用、摘出或试尽时才用，限额满了不用 */
+            /** @description 后备模型，按次序；只在全部目标停用、摘出或试尽时才用，限额满了不用；后备的后备不用 */
             fallbacks: {
                 /** @description 后备的模型 */
                 model: string;
-                /** @description 应用许不许用它；不许的跳过 */
+                /** @description 应用自己点名要它许不许；走后备时不看它，许了所要的模型就够 */
                 allowed: boolean;
                 /** @description 它的各层 */
                 tiers: components["schemas"]["ExplainedTier"][];
@@ -1594,18 +1595,18 @@ export interface components {
             /** @description 此刻在本层能开始的目标里分到的份额（0 至 1）；不能开始的为 0 */
             share: number;
             /**
-             * @description 能开始；限额满了；上游要求暂停；被全部连着的节点摘出；服务器停用
+             * @description 能开始；限额满了，或已有人在等；上游要求暂停；被全部连着的节点摘出；服务器停用，或权重为 0
              * @enum {string}
              */
             state: "ready" | "full" | "paused" | "ejected" | "disabled";
-            /** @description 英文一行：为什么不能开始；能开始则为空 */
+            /** @description 英文一行：为什么不能开始；能开始则为空，除非有节点摘出了它 */
             detail: string;
             /**
              * Format: date-time
              * @description 只在暂停时有
              */
             paused_until?: string;
-            /** @description 摘出了它的节点；不是全部节点摘出时 state 不是 ejected */
+            /** @description 摘出了它的节点；不是全部节点摘出时 state 不是 ejected，模型最后一个可用的目标也不是 */
             ejected_by: {
                 /** @description 节点 */
                 node: string;
@@ -1617,7 +1618,7 @@ export interface components {
                  */
                 until: string;
             }[];
-            /** @description 服务器此刻的账；服务器停用则为 null */
+            /** @description 服务器此刻的账；服务器停用，或此刻没有授予者，则为 null */
             queue: components["schemas"]["Queue"] | null;
         };
         /**
@@ -1832,7 +1833,7 @@ export interface components {
         ServerTestInput: {
             /** @description 上游模型名；给了就再试一个只要一个 token 的对话 */
             model?: string;
-            /** @description 代替所存的草稿；名字可以缺席，写了就要与路径相同 */
+            /** @description 代替所存的草稿；名字要与路径相同。按写入时的规矩检查，错处的路径以 server 开头；代理口令写成 xxxxx 即用所存的 */
             server?: components["schemas"]["Server"];
         };
         /** @description 试一次对话的结果 */
@@ -2315,6 +2316,11 @@ export interface components {
                  * @description 摘到何时
                  */
                 until: string;
+                /**
+                 * Format: date-time
+                 * @description 这一轮从何时起；节点没有说则缺席
+                 */
+                since?: string;
             }[];
         };
         /** @description 一个服务器的限额、用量与队列 */
@@ -4160,6 +4166,7 @@ export interface operations {
             401: components["responses"]["Unauthenticated"];
             403: components["responses"]["Denied"];
             404: components["responses"]["NotFound"];
+            413: components["responses"]["TooLarge"];
             503: components["responses"]["Unavailable"];
         };
     };

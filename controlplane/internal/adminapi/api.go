@@ -27,6 +27,7 @@ const (
 	defaultMaxBodyBytes = 64 << 20
 	defaultWaitTimeout  = 10 * time.Second
 	defaultProbeTimeout = 10 * time.Second
+	defaultChatTimeout  = 30 * time.Second
 	defaultTimeLimit    = time.Minute
 )
 
@@ -40,6 +41,8 @@ type Config struct {
 	WaitTimeout time.Duration
 	// ProbeTimeout 是试连一个 server 的时限；0 为 10 秒。
 	ProbeTimeout time.Duration
+	// ChatProbeTimeout 是试一次对话的时限；0 为 30 秒。与 ProbeTimeout 之和须在 TimeLimit 之内。
+	ChatProbeTimeout time.Duration
 	// TimeLimit 是一个请求从头到尾的上限：数据库没有回音时，不能让请求与连接一直占着。0 为 1 分钟。
 	TimeLimit time.Duration
 	// Proxies 是可信的代理；零值谁也不信。
@@ -132,6 +135,9 @@ func New(cfg Config, deps Deps) (http.Handler, error) {
 	}
 	if cfg.ProbeTimeout == 0 {
 		cfg.ProbeTimeout = defaultProbeTimeout
+	}
+	if cfg.ChatProbeTimeout == 0 {
+		cfg.ChatProbeTimeout = defaultChatTimeout
 	}
 	if cfg.TimeLimit == 0 {
 		cfg.TimeLimit = defaultTimeLimit

@@ -10,9 +10,6 @@ import (
 
 func pending(c echo.Context) error { return c.NoContent(http.StatusNotImplemented) }
 
-// Explain 实现 GET /explain。
-func (a *api) Explain(c echo.Context, _ openapi.ExplainParams) error { return pending(c) }
-
 // PutKey 实现 PUT /apps/{name}/keys/{key}。
 func (a *api) PutKey(c echo.Context, _, _ string, _ openapi.PutKeyParams) error { return pending(c) }
 

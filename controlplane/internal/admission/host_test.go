@@ -442,6 +442,10 @@ func TestQueues_AnswerFromEitherReplica(t *testing.T) {
 		if q.Leader != (admission.Leader{Address: a.addr, Term: 1}) || len(q.Rows) != 2 {
 			t.Fatalf("%s: %+v", name, q)
 		}
+		if i := slices.IndexFunc(q.Apps, func(x admission.App) bool { return x.App == "team-a" }); i < 0 || q.Apps[i].Waiting != 3 ||
+			q.Apps[i].Limits.MaxConcurrency > 0 && q.Apps[i].InFlight != 4 {
+			t.Errorf("%s: apps %+v", name, q.Apps)
+		}
 		one, two := q.Rows[0], q.Rows[1]
 		if one.Server != "gpu-1" || one.Limits.MaxConcurrency != 4 || one.InFlight != 4 || one.Held != 4 || one.Free != 0 || one.Waiting != 3 ||
 			!one.Tight || len(one.ByApp) != 1 || one.ByApp[0].Waiting != 3 || len(one.Paused) != 0 {

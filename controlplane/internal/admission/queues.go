@@ -13,6 +13,18 @@ import (
 type Queues struct {
 	Leader Leader
 	Rows   []Queue // 按 server 的名字升序
+	Apps   []App   // 按名字升序
+}
+
+// App 是一个 app 自己的限额与用量；不限的那一项没有意义。
+type App struct {
+	App                        string
+	Limits                     schedule.Limits
+	InFlight                   int64
+	Quarantined                int64 // 失联节点名下隔离着的
+	Free                       int64 // 可以为负：限额刚刚调低
+	RequestsLevel, TokensLevel int64 // 可以为负
+	Waiting                    int64 // 在等的请求，各算一次
 }
 
 // Leader 是谁在授予。
@@ -109,6 +121,12 @@ func responseOf(v *schedule.View, now schedule.Time) *admissionv1.QueuesResponse
 		}
 		out.Queues = append(out.Queues, q)
 	}
+	for _, a := range v.Apps {
+		out.Apps = append(out.Apps, &admissionv1.AppPools{
+			App: a.App, MaxConcurrency: a.InFlightLimit, RequestsPerMinute: a.RequestsLimit, TokensPerMinute: a.TokensLimit,
+			InFlight: a.InFlight, Quarantined: a.Quarantined, Free: a.Free, RequestsLevel: a.RequestsLevel, TokensLevel: a.TokensLevel, Waiting: a.Waiting,
+		})
+	}
 	return out
 }
 
@@ -128,6 +146,13 @@ func queuesOf(r *admissionv1.QueuesResponse, address string, now time.Time) Queu
 			row.Paused = append(row.Paused, Paused{UpstreamModel: p.GetUpstreamModel(), Until: now.Add(time.Duration(p.GetForUs()) * time.Microsecond)})
 		}
 		out.Rows = append(out.Rows, row)
+	}
+	for _, a := range r.GetApps() {
+		out.Apps = append(out.Apps, App{
+			App: a.GetApp(), InFlight: a.GetInFlight(), Quarantined: a.GetQuarantined(), Free: a.GetFree(),
+			Limits:        schedule.Limits{MaxConcurrency: a.GetMaxConcurrency(), RequestsPerMinute: a.GetRequestsPerMinute(), TokensPerMinute: a.GetTokensPerMinute()},
+			RequestsLevel: a.GetRequestsLevel(), TokensLevel: a.GetTokensLevel(), Waiting: a.GetWaiting(),
+		})
 	}
 	return out
 }

@@ -50,6 +50,8 @@ type Ejection struct {
 	UpstreamModel string    `json:"upstream_model"`
 	Reason        string    `json:"reason"`
 	Until         time.Time `json:"until"`
+	// Since 是这一轮第一次被摘出的时刻；零值即节点没有说。
+	Since time.Time `json:"since,omitzero"`
 }
 
 // Outcome 是 WaitApplied 的回答；三者都按节点名升序，互不重叠。

@@ -35,10 +35,14 @@ func oneLine(s string) string {
 func ejections(in []*configv1.Ejection) []Ejection {
 	out := make([]Ejection, 0, min(len(in), maxEjections))
 	for _, e := range in[:min(len(in), maxEjections)] {
-		out = append(out, Ejection{
+		x := Ejection{
 			Server: oneLine(e.GetServer()), UpstreamModel: oneLine(e.GetUpstreamModel()),
 			Reason: oneLine(e.GetReason()), Until: time.UnixMilli(e.GetUntilUnixMs()).UTC(),
-		})
+		}
+		if ms := e.GetSinceUnixMs(); ms > 0 {
+			x.Since = time.UnixMilli(ms).UTC()
+		}
+		out = append(out, x)
 	}
 	return out
 }

@@ -135,7 +135,7 @@ func (r *Router) Waitable(targets []*state.Target, judge Judge, yield func(*stat
 	}
 	r.judgeAll(targets, verdicts, judge, now, sick)
 	for i, t := range targets {
-		if v := verdicts[i]; t.Weight > 0 && (v == ruleset.Full || v == ruleset.Paused || v == ruleset.Startable) {
+		if t.Weight > 0 && verdicts[i].Waitable() {
 			yield(t)
 		}
 	}
@@ -192,7 +192,8 @@ func (r *Router) Ejections() []*configv1.Ejection {
 	for k, h := range r.sick {
 		if h.ejected && (h.probing || now.Before(h.until)) {
 			out = append(out, &configv1.Ejection{
-				Server: k.id.Server, UpstreamModel: k.id.UpstreamModel, Reason: h.reason, UntilUnixMs: h.until.UnixMilli(),
+				Server: k.id.Server, UpstreamModel: k.id.UpstreamModel, Reason: h.reason,
+				UntilUnixMs: h.until.UnixMilli(), SinceUnixMs: h.since.UnixMilli(),
 			})
 		}
 	}

@@ -53,7 +53,7 @@ func TestRouter_EjectsAfterConsecutiveFailuresAndProbesOnceWhenHalfOpen(t *testi
 	if got, _ := w.router.Choose(both, anyone); got != b {
 		t.Fatal("five failures did not eject it")
 	}
-	if e := w.router.Ejections(); len(e) != 1 || e[0].GetServer() != "a" || e[0].GetReason() != "boom" || e[0].GetUntilUnixMs() != w.now.Add(10*time.Second).UnixMilli() {
+	if e := w.router.Ejections(); len(e) != 1 || e[0].GetServer() != "a" || e[0].GetReason() != "boom" || e[0].GetUntilUnixMs() != w.now.Add(10*time.Second).UnixMilli() || e[0].GetSinceUnixMs() != w.now.UnixMilli() {
 		t.Fatalf("%v", e)
 	}
 	w.now = w.now.Add(10 * time.Second)

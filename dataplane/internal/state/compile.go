@@ -1,7 +1,6 @@
 package state
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"fmt"
 	"maps"
@@ -87,27 +86,17 @@ func (s *State) compileModels(list []*configv1.Model) {
 	s.names = slices.Sorted(maps.Keys(s.models))
 }
 
-// tiers 把接流量的目标按优先级分层；稳定排序，同层保持配置里的次序。
+// tiers 把接流量的目标按优先级分层。
 func (s *State) tiers(list []*configv1.Target) [][]*Target {
 	targets := make([]*Target, 0, len(list))
 	for _, t := range list {
-		if t.GetWeight() > 0 {
-			targets = append(targets, &Target{
-				ID:     TargetID{Server: t.GetServer(), UpstreamModel: t.GetUpstreamModel()},
-				Server: s.servers[t.GetServer()], UpstreamModel: t.GetUpstreamModel(),
-				Weight: t.GetWeight(), Priority: t.GetPriority(),
-			})
-		}
+		targets = append(targets, &Target{
+			ID:     TargetID{Server: t.GetServer(), UpstreamModel: t.GetUpstreamModel()},
+			Server: s.servers[t.GetServer()], UpstreamModel: t.GetUpstreamModel(),
+			Weight: t.GetWeight(), Priority: t.GetPriority(),
+		})
 	}
-	slices.SortStableFunc(targets, func(a, b *Target) int { return cmp.Compare(a.Priority, b.Priority) })
-	var tiers [][]*Target
-	for i, t := range targets {
-		if i == 0 || t.Priority != targets[i-1].Priority {
-			tiers = append(tiers, nil)
-		}
-		tiers[len(tiers)-1] = append(tiers[len(tiers)-1], t)
-	}
-	return tiers
+	return ruleset.Tiers(targets, func(t *Target) int64 { return t.Priority }, func(t *Target) int64 { return t.Weight })
 }
 
 func (s *State) compileKeys(list []*configv1.Key) {

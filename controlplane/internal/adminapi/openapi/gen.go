@@ -1333,10 +1333,10 @@ type Credentials struct {
 
 // ExplainedTarget 一个目标此刻的处境
 type ExplainedTarget struct {
-	// Detail 英文一行：为什么不能开始；能开始则为空
+	// Detail 英文一行：为什么不能开始；能开始则为空，除非有节点摘出了它
 	Detail string `json:"detail"`
 
-	// EjectedBy 摘出了它的节点；不是全部节点摘出时 state 不是 ejected
+	// EjectedBy 摘出了它的节点；不是全部节点摘出时 state 不是 ejected，模型最后一个可用的目标也不是
 	EjectedBy []struct {
 		// Node 节点
 		Node string `json:"node"`
@@ -1351,7 +1351,7 @@ type ExplainedTarget struct {
 	// PausedUntil 只在暂停时有
 	PausedUntil *time.Time `json:"paused_until,omitempty"`
 
-	// Queue 服务器此刻的账；服务器停用则为 null
+	// Queue 服务器此刻的账；服务器停用，或此刻没有授予者，则为 null
 	Queue *Queue `json:"queue"`
 
 	// Server 服务器
@@ -1360,7 +1360,7 @@ type ExplainedTarget struct {
 	// Share 此刻在本层能开始的目标里分到的份额（0 至 1）；不能开始的为 0
 	Share float32 `json:"share"`
 
-	// State 能开始；限额满了；上游要求暂停；被全部连着的节点摘出；服务器停用
+	// State 能开始；限额满了，或已有人在等；上游要求暂停；被全部连着的节点摘出；服务器停用，或权重为 0
 	State ExplainedTargetState `json:"state"`
 
 	// UpstreamModel 上游模型名
@@ -1370,7 +1370,7 @@ type ExplainedTarget struct {
 	Weight int64 `json:"weight"`
 }
 
-// ExplainedTargetState 能开始；限额满了；上游要求暂停；被全部连着的节点摘出；服务器停用
+// ExplainedTargetState 能开始；限额满了，或已有人在等；上游要求暂停；被全部连着的节点摘出；服务器停用，或权重为 0
 type ExplainedTargetState string
 
 // ExplainedTier 一层
@@ -1392,7 +1392,7 @@ type Explanation struct {
 		// Free 还能授予的许可；没有限额则为 null
 		Free *int64 `json:"free"`
 
-		// InFlight 在途；没有在途限额而没有记账则为 null
+		// InFlight 在途；没有在途限额而没有记账，或此刻没有授予者，则为 null
 		InFlight *int64 `json:"in_flight"`
 
 		// Limits 限额；0 或缺席表示不限
@@ -1422,9 +1422,9 @@ type Explanation struct {
 	// Detail 英文一行，为什么
 	Detail string `json:"detail"`
 
-	// Fallbacks 后备模型，按次序；只在全部目标停用、摘出或试尽时才用，限额满了不用
+	// Fallbacks 后备模型，按次序；只在全部目标停用、摘出或试尽时才用，限额满了不用；后备的后备不用
 	Fallbacks []struct {
-		// Allowed 应用许不许用它；不许的跳过
+		// Allowed 应用自己点名要它许不许；走后备时不看它，许了所要的模型就够
 		Allowed bool `json:"allowed"`
 
 		// Model 后备的模型
@@ -1684,6 +1684,9 @@ type Node struct {
 
 		// Server 服务器
 		Server string `json:"server"`
+
+		// Since 这一轮从何时起；节点没有说则缺席
+		Since *time.Time `json:"since,omitempty"`
 
 		// Until 摘到何时
 		Until time.Time `json:"until"`
@@ -2658,7 +2661,7 @@ type ServerTestInput struct {
 	// Model 上游模型名；给了就再试一个只要一个 token 的对话
 	Model *string `json:"model,omitempty"`
 
-	// Server 代替所存的草稿；名字可以缺席，写了就要与路径相同
+	// Server 代替所存的草稿；名字要与路径相同。按写入时的规矩检查，错处的路径以 server 开头；代理口令写成 xxxxx 即用所存的
 	Server *Server `json:"server,omitempty"`
 }
 

@@ -1664,8 +1664,10 @@ type QueuesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Term  uint64                 `protobuf:"varint,1,opt,name=term,proto3" json:"term,omitempty"`
 	// learning 说当任者还在等各节点报到，尚不授予。
-	Learning      bool     `protobuf:"varint,2,opt,name=learning,proto3" json:"learning,omitempty"`
-	Queues        []*Queue `protobuf:"bytes,3,rep,name=queues,proto3" json:"queues,omitempty"`
+	Learning bool     `protobuf:"varint,2,opt,name=learning,proto3" json:"learning,omitempty"`
+	Queues   []*Queue `protobuf:"bytes,3,rep,name=queues,proto3" json:"queues,omitempty"`
+	// apps 是各 app 自己的限额与用量，按名字升序。
+	Apps          []*AppPools `protobuf:"bytes,4,rep,name=apps,proto3" json:"apps,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1721,6 +1723,133 @@ func (x *QueuesResponse) GetQueues() []*Queue {
 	return nil
 }
 
+func (x *QueuesResponse) GetApps() []*AppPools {
+	if x != nil {
+		return x.Apps
+	}
+	return nil
+}
+
+// AppPools 是一个 app 自己的限额与用量；限额为 0 即不限，那一项的用量与余量没有意义。
+type AppPools struct {
+	state             protoimpl.MessageState `protogen:"open.v1"`
+	App               string                 `protobuf:"bytes,1,opt,name=app,proto3" json:"app,omitempty"`
+	MaxConcurrency    int64                  `protobuf:"varint,2,opt,name=max_concurrency,json=maxConcurrency,proto3" json:"max_concurrency,omitempty"`
+	RequestsPerMinute int64                  `protobuf:"varint,3,opt,name=requests_per_minute,json=requestsPerMinute,proto3" json:"requests_per_minute,omitempty"`
+	TokensPerMinute   int64                  `protobuf:"varint,4,opt,name=tokens_per_minute,json=tokensPerMinute,proto3" json:"tokens_per_minute,omitempty"`
+	// in_flight 是在途；quarantined 是失联节点名下隔离着的；free 可以为负（限额刚刚调低）。
+	InFlight    int64 `protobuf:"varint,5,opt,name=in_flight,json=inFlight,proto3" json:"in_flight,omitempty"`
+	Quarantined int64 `protobuf:"varint,6,opt,name=quarantined,proto3" json:"quarantined,omitempty"`
+	Free        int64 `protobuf:"varint,7,opt,name=free,proto3" json:"free,omitempty"`
+	// requests_level、tokens_level 是速率池的余量，可以为负（欠着）。
+	RequestsLevel int64 `protobuf:"varint,8,opt,name=requests_level,json=requestsLevel,proto3" json:"requests_level,omitempty"`
+	TokensLevel   int64 `protobuf:"varint,9,opt,name=tokens_level,json=tokensLevel,proto3" json:"tokens_level,omitempty"`
+	// waiting 是它在等的请求数；一个请求只算一次。
+	Waiting       int64 `protobuf:"varint,10,opt,name=waiting,proto3" json:"waiting,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AppPools) Reset() {
+	*x = AppPools{}
+	mi := &file_vega_admission_v1_admission_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AppPools) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AppPools) ProtoMessage() {}
+
+func (x *AppPools) ProtoReflect() protoreflect.Message {
+	mi := &file_vega_admission_v1_admission_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AppPools.ProtoReflect.Descriptor instead.
+func (*AppPools) Descriptor() ([]byte, []int) {
+	return file_vega_admission_v1_admission_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *AppPools) GetApp() string {
+	if x != nil {
+		return x.App
+	}
+	return ""
+}
+
+func (x *AppPools) GetMaxConcurrency() int64 {
+	if x != nil {
+		return x.MaxConcurrency
+	}
+	return 0
+}
+
+func (x *AppPools) GetRequestsPerMinute() int64 {
+	if x != nil {
+		return x.RequestsPerMinute
+	}
+	return 0
+}
+
+func (x *AppPools) GetTokensPerMinute() int64 {
+	if x != nil {
+		return x.TokensPerMinute
+	}
+	return 0
+}
+
+func (x *AppPools) GetInFlight() int64 {
+	if x != nil {
+		return x.InFlight
+	}
+	return 0
+}
+
+func (x *AppPools) GetQuarantined() int64 {
+	if x != nil {
+		return x.Quarantined
+	}
+	return 0
+}
+
+func (x *AppPools) GetFree() int64 {
+	if x != nil {
+		return x.Free
+	}
+	return 0
+}
+
+func (x *AppPools) GetRequestsLevel() int64 {
+	if x != nil {
+		return x.RequestsLevel
+	}
+	return 0
+}
+
+func (x *AppPools) GetTokensLevel() int64 {
+	if x != nil {
+		return x.TokensLevel
+	}
+	return 0
+}
+
+func (x *AppPools) GetWaiting() int64 {
+	if x != nil {
+		return x.Waiting
+	}
+	return 0
+}
+
 // Queue 是一个 server 的限额、用量与队列。
 type Queue struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
@@ -1749,7 +1878,7 @@ type Queue struct {
 
 func (x *Queue) Reset() {
 	*x = Queue{}
-	mi := &file_vega_admission_v1_admission_proto_msgTypes[21]
+	mi := &file_vega_admission_v1_admission_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1761,7 +1890,7 @@ func (x *Queue) String() string {
 func (*Queue) ProtoMessage() {}
 
 func (x *Queue) ProtoReflect() protoreflect.Message {
-	mi := &file_vega_admission_v1_admission_proto_msgTypes[21]
+	mi := &file_vega_admission_v1_admission_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1774,7 +1903,7 @@ func (x *Queue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Queue.ProtoReflect.Descriptor instead.
 func (*Queue) Descriptor() ([]byte, []int) {
-	return file_vega_admission_v1_admission_proto_rawDescGZIP(), []int{21}
+	return file_vega_admission_v1_admission_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Queue) GetServer() string {
@@ -1893,7 +2022,7 @@ type AppWaiting struct {
 
 func (x *AppWaiting) Reset() {
 	*x = AppWaiting{}
-	mi := &file_vega_admission_v1_admission_proto_msgTypes[22]
+	mi := &file_vega_admission_v1_admission_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1905,7 +2034,7 @@ func (x *AppWaiting) String() string {
 func (*AppWaiting) ProtoMessage() {}
 
 func (x *AppWaiting) ProtoReflect() protoreflect.Message {
-	mi := &file_vega_admission_v1_admission_proto_msgTypes[22]
+	mi := &file_vega_admission_v1_admission_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1918,7 +2047,7 @@ func (x *AppWaiting) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AppWaiting.ProtoReflect.Descriptor instead.
 func (*AppWaiting) Descriptor() ([]byte, []int) {
-	return file_vega_admission_v1_admission_proto_rawDescGZIP(), []int{22}
+	return file_vega_admission_v1_admission_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *AppWaiting) GetApp() string {
@@ -2069,11 +2198,24 @@ const file_vega_admission_v1_admission_proto_rawDesc = "" +
 	"\tremaining\x18\x02 \x01(\x03R\tremaining\x12\x17\n" +
 	"\afull_us\x18\x03 \x01(\x03R\x06fullUs\x12\x14\n" +
 	"\x05limit\x18\x04 \x01(\x03R\x05limit\"\x0f\n" +
-	"\rQueuesRequest\"r\n" +
+	"\rQueuesRequest\"\xa3\x01\n" +
 	"\x0eQueuesResponse\x12\x12\n" +
 	"\x04term\x18\x01 \x01(\x04R\x04term\x12\x1a\n" +
 	"\blearning\x18\x02 \x01(\bR\blearning\x120\n" +
-	"\x06queues\x18\x03 \x03(\v2\x18.vega.admission.v1.QueueR\x06queues\"\x99\x04\n" +
+	"\x06queues\x18\x03 \x03(\v2\x18.vega.admission.v1.QueueR\x06queues\x12/\n" +
+	"\x04apps\x18\x04 \x03(\v2\x1b.vega.admission.v1.AppPoolsR\x04apps\"\xd8\x02\n" +
+	"\bAppPools\x12\x10\n" +
+	"\x03app\x18\x01 \x01(\tR\x03app\x12'\n" +
+	"\x0fmax_concurrency\x18\x02 \x01(\x03R\x0emaxConcurrency\x12.\n" +
+	"\x13requests_per_minute\x18\x03 \x01(\x03R\x11requestsPerMinute\x12*\n" +
+	"\x11tokens_per_minute\x18\x04 \x01(\x03R\x0ftokensPerMinute\x12\x1b\n" +
+	"\tin_flight\x18\x05 \x01(\x03R\binFlight\x12 \n" +
+	"\vquarantined\x18\x06 \x01(\x03R\vquarantined\x12\x12\n" +
+	"\x04free\x18\a \x01(\x03R\x04free\x12%\n" +
+	"\x0erequests_level\x18\b \x01(\x03R\rrequestsLevel\x12!\n" +
+	"\ftokens_level\x18\t \x01(\x03R\vtokensLevel\x12\x18\n" +
+	"\awaiting\x18\n" +
+	" \x01(\x03R\awaiting\"\x99\x04\n" +
 	"\x05Queue\x12\x16\n" +
 	"\x06server\x18\x01 \x01(\tR\x06server\x12'\n" +
 	"\x0fmax_concurrency\x18\x02 \x01(\x03R\x0emaxConcurrency\x12.\n" +
@@ -2117,7 +2259,7 @@ func file_vega_admission_v1_admission_proto_rawDescGZIP() []byte {
 }
 
 var file_vega_admission_v1_admission_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_vega_admission_v1_admission_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
+var file_vega_admission_v1_admission_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_vega_admission_v1_admission_proto_goTypes = []any{
 	(PoolKind)(0),          // 0: vega.admission.v1.PoolKind
 	(*AdmitRequest)(nil),   // 1: vega.admission.v1.AdmitRequest
@@ -2141,8 +2283,9 @@ var file_vega_admission_v1_admission_proto_goTypes = []any{
 	(*Level)(nil),          // 19: vega.admission.v1.Level
 	(*QueuesRequest)(nil),  // 20: vega.admission.v1.QueuesRequest
 	(*QueuesResponse)(nil), // 21: vega.admission.v1.QueuesResponse
-	(*Queue)(nil),          // 22: vega.admission.v1.Queue
-	(*AppWaiting)(nil),     // 23: vega.admission.v1.AppWaiting
+	(*AppPools)(nil),       // 22: vega.admission.v1.AppPools
+	(*Queue)(nil),          // 23: vega.admission.v1.Queue
+	(*AppWaiting)(nil),     // 24: vega.admission.v1.AppWaiting
 }
 var file_vega_admission_v1_admission_proto_depIdxs = []int32{
 	5,  // 0: vega.admission.v1.AdmitRequest.hello:type_name -> vega.admission.v1.Hello
@@ -2174,18 +2317,19 @@ var file_vega_admission_v1_admission_proto_depIdxs = []int32{
 	3,  // 26: vega.admission.v1.Keep.pool:type_name -> vega.admission.v1.Pool
 	4,  // 27: vega.admission.v1.Share.amounts:type_name -> vega.admission.v1.Amount
 	3,  // 28: vega.admission.v1.Level.pool:type_name -> vega.admission.v1.Pool
-	22, // 29: vega.admission.v1.QueuesResponse.queues:type_name -> vega.admission.v1.Queue
-	23, // 30: vega.admission.v1.Queue.by_app:type_name -> vega.admission.v1.AppWaiting
-	12, // 31: vega.admission.v1.Queue.pauses:type_name -> vega.admission.v1.Pause
-	1,  // 32: vega.admission.v1.AdmissionService.Admit:input_type -> vega.admission.v1.AdmitRequest
-	20, // 33: vega.admission.v1.AdmissionService.Queues:input_type -> vega.admission.v1.QueuesRequest
-	2,  // 34: vega.admission.v1.AdmissionService.Admit:output_type -> vega.admission.v1.AdmitResponse
-	21, // 35: vega.admission.v1.AdmissionService.Queues:output_type -> vega.admission.v1.QueuesResponse
-	34, // [34:36] is the sub-list for method output_type
-	32, // [32:34] is the sub-list for method input_type
-	32, // [32:32] is the sub-list for extension type_name
-	32, // [32:32] is the sub-list for extension extendee
-	0,  // [0:32] is the sub-list for field type_name
+	23, // 29: vega.admission.v1.QueuesResponse.queues:type_name -> vega.admission.v1.Queue
+	22, // 30: vega.admission.v1.QueuesResponse.apps:type_name -> vega.admission.v1.AppPools
+	24, // 31: vega.admission.v1.Queue.by_app:type_name -> vega.admission.v1.AppWaiting
+	12, // 32: vega.admission.v1.Queue.pauses:type_name -> vega.admission.v1.Pause
+	1,  // 33: vega.admission.v1.AdmissionService.Admit:input_type -> vega.admission.v1.AdmitRequest
+	20, // 34: vega.admission.v1.AdmissionService.Queues:input_type -> vega.admission.v1.QueuesRequest
+	2,  // 35: vega.admission.v1.AdmissionService.Admit:output_type -> vega.admission.v1.AdmitResponse
+	21, // 36: vega.admission.v1.AdmissionService.Queues:output_type -> vega.admission.v1.QueuesResponse
+	35, // [35:37] is the sub-list for method output_type
+	33, // [33:35] is the sub-list for method input_type
+	33, // [33:33] is the sub-list for extension type_name
+	33, // [33:33] is the sub-list for extension extendee
+	0,  // [0:33] is the sub-list for field type_name
 }
 
 func init() { file_vega_admission_v1_admission_proto_init() }
@@ -2199,7 +2343,7 @@ func file_vega_admission_v1_admission_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_vega_admission_v1_admission_proto_rawDesc), len(file_vega_admission_v1_admission_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   23,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -765,6 +765,8 @@ type Ejection struct {
 	UpstreamModel string                 `protobuf:"bytes,2,opt,name=upstream_model,json=upstreamModel,proto3" json:"upstream_model,omitempty"`
 	Reason        string                 `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
 	UntilUnixMs   int64                  `protobuf:"varint,4,opt,name=until_unix_ms,json=untilUnixMs,proto3" json:"until_unix_ms,omitempty"`
+	// since_unix_ms 是这一轮第一次被摘出的时刻；0 即没有说。
+	SinceUnixMs   int64 `protobuf:"varint,5,opt,name=since_unix_ms,json=sinceUnixMs,proto3" json:"since_unix_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -823,6 +825,13 @@ func (x *Ejection) GetReason() string {
 func (x *Ejection) GetUntilUnixMs() int64 {
 	if x != nil {
 		return x.UntilUnixMs
+	}
+	return 0
+}
+
+func (x *Ejection) GetSinceUnixMs() int64 {
+	if x != nil {
+		return x.SinceUnixMs
 	}
 	return 0
 }
@@ -2299,12 +2308,13 @@ const file_vega_config_v1_config_proto_rawDesc = "" +
 	"\adurable\x18\x01 \x01(\bR\adurable\x12\x18\n" +
 	"\atrouble\x18\x02 \x01(\tR\atrouble\x12\x14\n" +
 	"\x05bytes\x18\x03 \x01(\x03R\x05bytes\x12\"\n" +
-	"\funjournalled\x18\x04 \x01(\x03R\funjournalled\"\x85\x01\n" +
+	"\funjournalled\x18\x04 \x01(\x03R\funjournalled\"\xa9\x01\n" +
 	"\bEjection\x12\x16\n" +
 	"\x06server\x18\x01 \x01(\tR\x06server\x12%\n" +
 	"\x0eupstream_model\x18\x02 \x01(\tR\rupstreamModel\x12\x16\n" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\"\n" +
-	"\runtil_unix_ms\x18\x04 \x01(\x03R\vuntilUnixMs\"\xb8\x01\n" +
+	"\runtil_unix_ms\x18\x04 \x01(\x03R\vuntilUnixMs\x12\"\n" +
+	"\rsince_unix_ms\x18\x05 \x01(\x03R\vsinceUnixMs\"\xb8\x01\n" +
 	"\rWatchResponse\x128\n" +
 	"\x06update\x18\x01 \x01(\v2\x1e.vega.config.v1.SnapshotUpdateH\x00R\x06update\x12-\n" +
 	"\x05drain\x18\x02 \x01(\v2\x15.vega.config.v1.DrainH\x00R\x05drain\x123\n" +
