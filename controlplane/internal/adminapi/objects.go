@@ -49,6 +49,9 @@ func (a *api) getObject(c echo.Context, kind catalog.Kind, name string) error {
 	if err != nil {
 		return err
 	}
+	if err := a.fillView(c, v); err != nil {
+		return err
+	}
 	setETag(c, version)
 	return writeJSON(c, http.StatusOK, v)
 }
@@ -153,6 +156,9 @@ func (a *api) answerObject(c echo.Context, code int, out outcome, kind catalog.K
 	v, version, err := view(out.Catalog, kind, name)
 	if err != nil {
 		return vegaerr.Wrap(err, vegaerr.Internal, "", "internal error")
+	}
+	if err := a.fillView(c, v); err != nil {
+		return err
 	}
 	if app, ok := v.(catalog.AppView); ok {
 		v = withSecrets(app, issued)

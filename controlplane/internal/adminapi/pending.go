@@ -21,11 +21,3 @@ func (a *api) StreamEvents(c echo.Context, _ openapi.StreamEventsParams) error {
 
 // Explain 实现 GET /explain。
 func (a *api) Explain(c echo.Context, _ openapi.ExplainParams) error { return pending(c) }
-
-// PutKey 实现 PUT /apps/{name}/keys/{key}。
-func (a *api) PutKey(c echo.Context, _, _ string, _ openapi.PutKeyParams) error { return pending(c) }
-
-// RotateKey 实现 POST /apps/{name}/keys/{key}/rotate。
-func (a *api) RotateKey(c echo.Context, _, _ string, _ openapi.RotateKeyParams) error {
-	return pending(c)
-}
