@@ -21,8 +21,8 @@ type memory struct {
 	mu      sync.Mutex
 	history []*catalog.Catalog
 	log     []catalog.Revision
-	// used 是以 key 的 ID 记的最近一次使用。
-	used map[string]time.Time
+	// forgot 非 nil 时答不出 key 的最近使用。
+	forgot error
 	// down 非 nil 时每个方法都以它作答。
 	down error
 	// boom 非 nil 时每个方法都以它 panic。
@@ -70,7 +70,7 @@ func (m *memory) KeysUsed(context.Context, []string) (map[string]time.Time, erro
 		return nil, err
 	}
 	defer m.mu.Unlock()
-	return m.used, nil
+	return nil, m.forgot
 }
 
 func (m *memory) plan(mutate func(*catalog.Catalog) (*catalog.Catalog, error)) (catalog.Applied, catalog.Delta, error) {

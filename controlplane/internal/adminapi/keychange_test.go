@@ -1,11 +1,13 @@
 package adminapi_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/vega-gateway/vega/controlplane/internal/usage"
 	usagev1 "github.com/vega-gateway/vega/proto/gen/go/vega/usage/v1"
+	"github.com/vega-gateway/vega/proto/vegaerr"
 )
 
 type seenKey struct {
@@ -149,5 +151,22 @@ func TestKeys_LastUseIsShownWhereverKeysAre(t *testing.T) {
 	b.call("PUT", "/apps/team-a/keys/used", `{"expires_at":"2030-01-01T00:00:00Z"}`).want(200).into(&changed)
 	if changed.LastUsedAt == nil {
 		t.Error("the answer to a change forgot the last use")
+	}
+}
+
+// 明文只有一次：写成了之后查不到最近使用，不能把它弄丢。
+func TestKeys_ASecretIsShownEvenWhenTheLastUseCannotBeRead(t *testing.T) {
+	m := newMemory()
+	b := newBench(t, m)
+	m.forgot = vegaerr.New(vegaerr.Unavailable, "", "the database does not answer")
+	for _, c := range [][2]string{
+		{"/apps", `{"name":"team-a","keys":[{"name":"default"}]}`}, {"/apps/team-a/keys", `{"name":"second"}`}, {"/apps/team-a/keys/default/rotate", `{"name":"third"}`},
+	} {
+		if r := b.call("POST", c[0], c[1]).want(201); !strings.Contains(string(r.body), `"secret":"vg-`) {
+			t.Errorf("%s lost the secret: %s", c[0], r.body)
+		}
+	}
+	for _, path := range []string{"/apps/team-a/keys", "/apps/team-a", "/apps"} {
+		b.call("GET", path, "").want(503)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
+	"go.uber.org/zap"
 
 	"github.com/vega-gateway/vega/controlplane/internal/catalog"
 	"github.com/vega-gateway/vega/proto/vegaerr"
@@ -42,12 +43,11 @@ func (a *api) fillUse(c echo.Context, lists ...[]catalog.KeyView) error {
 	return nil
 }
 
-// fillView 只理会 app：别的对象没有 key。
-func (a *api) fillView(c echo.Context, v any) error {
-	if app, ok := v.(catalog.AppView); ok {
-		return a.fillUse(c, app.Keys)
+// fillWritten 填刚写下的：写已经提交，明文只有这一次应答里有，所以查不到最近使用不是这次写的错误，只是没有这一栏。
+func (a *api) fillWritten(c echo.Context, keys []catalog.KeyView) {
+	if err := a.fillUse(c, keys); err != nil {
+		a.deps.Log.Warn("cannot tell when the keys were last used", zap.String("request_id", requestID(c)), zap.Error(err))
 	}
-	return nil
 }
 
 // writtenView 是刚写下的一把 key；它在刚写下的一版里，因此总是有。
@@ -57,8 +57,8 @@ func (a *api) writtenView(c echo.Context, cat *catalog.Catalog, app, name string
 		return v, vegaerr.New(vegaerr.Internal, "", "internal error")
 	}
 	one := []catalog.KeyView{v}
-	err := a.fillUse(c, one)
-	return one[0], err
+	a.fillWritten(c, one)
+	return one[0], nil
 }
 
 func (a *api) listApps(c echo.Context) error {

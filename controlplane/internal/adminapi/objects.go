@@ -49,8 +49,10 @@ func (a *api) getObject(c echo.Context, kind catalog.Kind, name string) error {
 	if err != nil {
 		return err
 	}
-	if err := a.fillView(c, v); err != nil {
-		return err
+	if app, ok := v.(catalog.AppView); ok {
+		if err := a.fillUse(c, app.Keys); err != nil {
+			return err
+		}
 	}
 	setETag(c, version)
 	return writeJSON(c, http.StatusOK, v)
@@ -157,10 +159,8 @@ func (a *api) answerObject(c echo.Context, code int, out outcome, kind catalog.K
 	if err != nil {
 		return vegaerr.Wrap(err, vegaerr.Internal, "", "internal error")
 	}
-	if err := a.fillView(c, v); err != nil {
-		return err
-	}
 	if app, ok := v.(catalog.AppView); ok {
+		a.fillWritten(c, app.Keys)
 		v = withSecrets(app, issued)
 	}
 	setETag(c, version)
