@@ -1,15 +1,12 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"strings"
-	"time"
 
 	"sigs.k8s.io/yaml"
 
@@ -23,86 +20,99 @@ const (
 	demoKey   = "default"
 )
 
-// applyDemo 应用演示配置并返回演示 app 的钥匙。
-// 秘钥只在生成时给一次，所以存进 keyFile；文件丢了就吊销旧的、换一把新的。
-func applyDemo(ctx context.Context, admin *stack.Admin, keyFile string) (string, error) {
-	raw, err := os.ReadFile(demoFile)
+// demo 是演示配置的处境。
+type demo struct {
+	// Fresh 说这一次刚应用上：那时一切都必须能用。
+	Fresh bool
+	// Key 是演示 app 的钥匙；空即没有留着。
+	Key string
+	// Differences 是使用者改过的，一行一处；没有则空。
+	Differences []string
+}
+
+// prepareDemo 只在从来没有过配置的安装上应用演示配置 file；此后配置归使用者，只说出与它有哪些不同，什么也不改。
+// 钥匙的明文只在生成时给一次，所以存进 keyFile。
+func prepareDemo(ctx context.Context, admin *stack.Admin, file, keyFile string) (demo, error) {
+	doc, err := readDemo(file)
 	if err != nil {
-		return "", fmt.Errorf("read demo configuration: %w", err)
+		return demo{}, err
+	}
+	var past struct{ Items []struct{ Revision uint64 } }
+	if err := admin.Call(ctx, http.MethodGet, "/revisions?limit=1", nil, &past); err != nil {
+		return demo{}, fmt.Errorf("look for an earlier configuration: %w", err)
+	}
+	if len(past.Items) == 0 {
+		key, err := applyDemo(ctx, admin, doc, keyFile)
+		return demo{Fresh: true, Key: key}, err
+	}
+	d := demo{Differences: differences(ctx, admin, doc), Key: keptKey(keyFile)}
+	if d.Key == "" {
+		d.Differences = append(d.Differences, "the demo API key was not kept in "+keyFile+"; create or rotate a key in the console")
+	}
+	return d, nil
+}
+
+// keptKey 是 file 里留着的钥匙；读不到即没有。
+func keptKey(file string) string {
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(raw))
+}
+
+func readDemo(file string) ([]byte, error) {
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("read demo configuration: %w", err)
 	}
 	doc, err := yaml.YAMLToJSONStrict(raw)
 	if err != nil {
-		return "", fmt.Errorf("%s: %w", demoFile, err)
+		return nil, fmt.Errorf("%s: %w", file, err)
 	}
-	key, err := applyForKey(ctx, admin, doc)
-	if err != nil {
-		return "", err
-	}
-	if kept, err := os.ReadFile(keyFile); key == "" && err == nil {
-		return strings.TrimSpace(string(kept)), nil
-	}
-	if key == "" {
-		if err := admin.Call(ctx, http.MethodDelete, "/apps/"+demoApp+"/keys/"+demoKey+"?wait=true", nil, nil); err != nil {
-			return "", fmt.Errorf("revoke lost demo key: %w", err)
-		}
-		if key, err = applyForKey(ctx, admin, doc); err != nil {
-			return "", err
-		}
-	}
-	if err := os.WriteFile(keyFile, []byte(key+"\n"), 0o600); err != nil {
-		return "", fmt.Errorf("keep demo key: %w", err)
-	}
-	return key, nil
+	return doc, nil
 }
 
-// applyForKey 返回这次新生成的演示钥匙，没有新生成则空。
-func applyForKey(ctx context.Context, admin *stack.Admin, doc []byte) (string, error) {
+// applyDemo 应用演示配置，存下并返回新生成的钥匙。
+func applyDemo(ctx context.Context, admin *stack.Admin, doc []byte, keyFile string) (string, error) {
 	applied, err := admin.Apply(ctx, doc)
 	if err != nil {
-		return "", fmt.Errorf("apply %s: %w", demoFile, err)
+		return "", fmt.Errorf("apply the demo configuration: %w", err)
 	}
 	for _, k := range applied.Keys {
-		if k.App == demoApp && k.Name == demoKey {
-			return k.Secret, nil
+		if k.App != demoApp || k.Name != demoKey {
+			continue
 		}
+		if err := os.WriteFile(keyFile, []byte(k.Secret+"\n"), 0o600); err != nil {
+			return "", fmt.Errorf("keep demo key: %w", err)
+		}
+		return k.Secret, nil
 	}
-	return "", nil
+	return "", errors.New("the demo configuration made no key " + demoApp + "/" + demoKey)
 }
 
-// chat 发一次真实的对话，反复试到 patience 用完；返回回答的文字。
-func chat(ctx context.Context, apiURL, key string, patience time.Duration) (string, error) {
-	body := []byte(`{"model":"` + demoModel + `","messages":[{"role":"user","content":"Say hello."}]}`)
-	deadline := time.Now().Add(patience)
-	for {
-		answer, err := chatOnce(ctx, apiURL, key, body)
-		if err == nil || time.Now().After(deadline) || ctx.Err() != nil {
-			return answer, err
+// differences 试写一遍演示配置，列出它会改什么；试写不成也是一处不同，不是启动的错误。
+func differences(ctx context.Context, admin *stack.Admin, doc []byte) []string {
+	var would struct {
+		Changes []struct {
+			Kind, Name, Action string
+			Fields             []struct{ Path string }
 		}
-		time.Sleep(100 * time.Millisecond)
 	}
-}
-
-func chatOnce(ctx context.Context, apiURL, key string, body []byte) (string, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, apiURL+"/chat/completions", bytes.NewReader(body))
-	if err != nil {
-		return "", err
+	if err := admin.Call(ctx, http.MethodPut, "/config?dry_run=true", doc, &would); err != nil {
+		return []string{"it cannot be compared with the demo configuration: " + err.Error()}
 	}
-	req.Header.Set("Authorization", "Bearer "+key)
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return "", err
+	var out []string
+	for _, c := range would.Changes {
+		line := fmt.Sprintf("%s %s is not there", c.Kind, c.Name)
+		if c.Action == "updated" {
+			paths := make([]string, 0, len(c.Fields))
+			for _, f := range c.Fields {
+				paths = append(paths, f.Path)
+			}
+			line = fmt.Sprintf("%s %s has another %s", c.Kind, c.Name, strings.Join(paths, ", "))
+		}
+		out = append(out, line)
 	}
-	defer resp.Body.Close()
-	raw, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return "", err
-	}
-	var got struct {
-		Choices []struct{ Message struct{ Content string } }
-	}
-	if err := json.Unmarshal(raw, &got); err != nil || resp.StatusCode != http.StatusOK || len(got.Choices) == 0 {
-		return "", fmt.Errorf("%s: %s", resp.Status, raw)
-	}
-	return got.Choices[0].Message.Content, nil
+	return out
 }

@@ -1,5 +1,5 @@
 // dev 在本机起一整套 Vega：演示上游、控制面（内嵌 PostgreSQL）、一个数据面；
-// 应用演示配置，等一次真实的对话走通，打印怎么用，直到 Ctrl-C 把它们全部停下。
+// 头一次应用演示配置，等一次真实的对话走通，打印怎么用，直到 Ctrl-C 把它们全部停下。
 //
 // 用法：make run（在仓库根目录，bin/ 已构建）。数据留在 .data/，日志在 .data/logs/。
 package main
@@ -57,21 +57,34 @@ func run(ctx context.Context) error {
 			return err
 		}
 	}
-	tokenFile := filepath.Join(data, "controlplane", "admin-token")
-	token, err := os.ReadFile(tokenFile)
+	g := greeting{controlplane: filepath.Join(data, "controlplane")}
+	token, err := os.ReadFile(filepath.Join(g.controlplane, "admin-token"))
 	if err != nil {
 		return fmt.Errorf("read admin token: %w", err)
 	}
-	key, err := applyDemo(ctx, &stack.Admin{URL: adminURL, Token: strings.TrimSpace(string(token))}, filepath.Join(data, "demo-api-key"))
+	g.demo, err = prepareDemo(ctx, &stack.Admin{URL: adminURL, Token: strings.TrimSpace(string(token))}, demoFile, filepath.Join(data, "demo-api-key"))
 	if err != nil {
 		return err
 	}
-	answer, err := chat(ctx, apiURL, key, 30*time.Second)
-	if err != nil {
+	if g.answer, err = tryDemo(ctx, g.demo); err != nil && g.demo.Fresh {
 		return fmt.Errorf("first chat completion: %w (logs in %s)", err, filepath.Join(data, "logs"))
+	} else if err != nil {
+		g.chatError = err.Error()
 	}
-	welcome(os.Stdout, answer, key, tokenFile)
+	welcome(os.Stdout, g)
 	return watch(ctx, processes)
+}
+
+// tryDemo 发一次演示的对话；没有留着钥匙就不发。使用者改过的未必还能用，不必久等。
+func tryDemo(ctx context.Context, d demo) (string, error) {
+	if d.Key == "" {
+		return "", nil
+	}
+	patience := 30 * time.Second
+	if len(d.Differences) > 0 {
+		patience = 3 * time.Second
+	}
+	return chat(ctx, apiURL, d.Key, patience)
 }
 
 // plan 是要起的进程，按起的次序。

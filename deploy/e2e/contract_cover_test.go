@@ -18,6 +18,9 @@ type operation struct {
 	op                   *openapi3.Operation
 }
 
+// open 说它不必认人。
+func (o operation) open() bool { return o.op.Security != nil && len(*o.op.Security) == 0 }
+
 func (c *contract) operations() []operation {
 	var out []operation
 	for template, item := range c.spec.Paths.Map() {
@@ -40,7 +43,7 @@ func (c *contract) complete() {
 			}
 		}
 		slices.Sort(unseen)
-		if !slices.ContainsFunc(slices.Collect(maps.Keys(c.seen[o.id])), func(n int) bool { return n < 300 }) {
+		if !slices.ContainsFunc(slices.Collect(maps.Keys(c.seen[o.id])), func(n int) bool { return n < 400 }) {
 			c.t.Errorf("%s (%s %s) never succeeded", o.id, o.method, o.template)
 		}
 		c.t.Logf("%-22s saw %v; documented but not provoked: %v", o.id, slices.Sorted(maps.Keys(c.seen[o.id])), unseen)
@@ -104,7 +107,7 @@ func (c *contract) preflights() {
 
 // fillPath 给模板的每个参数一个合法的值。
 func fillPath(template string) string {
-	return strings.NewReplacer("{revision}", "1", "{name}", "nothing", "{id}", "nothing", "{key}", "nothing", "{model}", "nothing", "{rest}", "a/b").Replace(template)
+	return strings.NewReplacer("{revision}", "1", "{name}", "nothing", "{id}", "00000000-0000-4000-8000-000000000000", "{key}", "nothing", "{model}", "nothing", "{rest}", "a/b").Replace(template)
 }
 
 func statusText(n int) string { return strconv.Itoa(n) }

@@ -162,6 +162,9 @@ func (s *Stack) AwaitReady(ctx context.Context, i int) error {
 	return nil
 }
 
+// ControlplaneDir 是第一个控制面的数据目录。
+func (s *Stack) ControlplaneDir() string { return s.dir("controlplane") }
+
 // Stop 倒着次序停掉一切。
 func (s *Stack) Stop() {
 	for _, p := range slices.Backward(slices.Concat([]*Process{s.Upstream, s.Controlplane}, s.Replicas, s.Dataplanes)) {

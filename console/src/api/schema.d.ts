@@ -626,7 +626,7 @@ export interface paths {
         put?: never;
         /**
          * 轮换：新建一把密钥，旧的再用一阵就过期
-         * @description 新建与给旧的定期限是同一个配置版本。旧的本来更早过期就保持原样；`overlap_seconds` 为 0 即旧的当场过期。
+         * @description 新建与给旧的定期限是同一个配置版本。旧的本来更早过期就保持原样；`overlap_seconds` 为 0 即旧的当场过期。已经过期的不能轮换（409），撤销了的已经不在（404）；回滚不改任何密钥的期限。
          */
         post: operations["rotateKey"];
         delete?: never;
@@ -2085,6 +2085,11 @@ export interface components {
              * @description 创建时刻
              */
             readonly created_at?: string;
+            /**
+             * Format: date-time
+             * @description 最近一次用它的请求何时到达，随用量入库，精确到一分钟；没有用过则为 null
+             */
+            readonly last_used_at?: string | null;
         };
         /** @description 一把密钥，不含明文 */
         Key: {
@@ -2160,6 +2165,11 @@ export interface components {
              * @description 何时过期；null 为不过期
              */
             expires_at: string | null;
+            /**
+             * Format: date-time
+             * @description 最近一次用它的请求何时到达；刚创建的总是 null
+             */
+            last_used_at?: string | null;
             /** @description 服务端生成的明文，只出现这一次，请立即保存；请求里自带 secret 时缺席 */
             secret?: string;
         };
@@ -4722,6 +4732,8 @@ export interface operations {
             /** @description 新的密钥与它的明文 */
             201: {
                 headers: {
+                    /** @description 新密钥的路径 */
+                    Location?: string;
                     "x-vega-revision": components["headers"]["Revision"];
                     "x-vega-rollout": components["headers"]["Rollout"];
                     [name: string]: unknown;

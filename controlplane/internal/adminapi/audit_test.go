@@ -62,6 +62,8 @@ func TestAudit_EveryWriteSaysWhoWhereWhatAndTheDiff(t *testing.T) {
 		{"POST", "/apps", `{"name":"team-b"}`, "app.create", "app team-b", 201},
 		{"PUT", "/apps/team-b", `{"name":"team-b","weight":3}`, "app.update", "app team-b", 200},
 		{"POST", "/apps/team-b/keys", `{"name":"k","secret":"planted-secret-9876543210-9876543210"}`, "key.create", "key team-b/k", 201},
+		{"PUT", "/apps/team-b/keys/k", `{"expires_at":"2099-01-01T00:00:00Z"}`, "key.update", "key team-b/k", 200},
+		{"POST", "/apps/team-b/keys/k/rotate", `{"name":"k2","secret":"planted-secret-9876543210-rotated-to"}`, "key.rotate", "key team-b/k", 201},
 		{"DELETE", "/apps/team-b/keys/k", "", "key.revoke", "key team-b/k", 204},
 		{"DELETE", "/apps/team-b", "", "app.delete", "app team-b", 204},
 		{"POST", "/revisions/2/rollback?note=back", "", "config.rollback", "rollback to 2", 200},

@@ -21,6 +21,8 @@ type memory struct {
 	mu      sync.Mutex
 	history []*catalog.Catalog
 	log     []catalog.Revision
+	// forgot 非 nil 时答不出 key 的最近使用。
+	forgot error
 	// down 非 nil 时每个方法都以它作答。
 	down error
 	// boom 非 nil 时每个方法都以它 panic。
@@ -61,6 +63,14 @@ func (m *memory) LoadAt(_ context.Context, n uint64) (*catalog.Catalog, error) {
 		return nil, vegaerr.New(vegaerr.NotFound, "", "revision %d does not exist", n)
 	}
 	return m.history[n], nil
+}
+
+func (m *memory) KeysUsed(context.Context, []string) (map[string]time.Time, error) {
+	if err := m.enter(); err != nil {
+		return nil, err
+	}
+	defer m.mu.Unlock()
+	return nil, m.forgot
 }
 
 func (m *memory) plan(mutate func(*catalog.Catalog) (*catalog.Catalog, error)) (catalog.Applied, catalog.Delta, error) {

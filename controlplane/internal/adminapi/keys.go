@@ -35,6 +35,14 @@ func withSecrets(v catalog.AppView, issued []catalog.IssuedKey) writtenApp {
 	return w
 }
 
+func withSecret(v catalog.KeyView, issued []catalog.IssuedKey) writtenKey {
+	w := writtenKey{KeyView: v}
+	if len(issued) > 0 {
+		w.Secret = issued[0].Secret.Reveal()
+	}
+	return w
+}
+
 // ListKeys 实现 GET /apps/{name}/keys。
 func (a *api) ListKeys(c echo.Context, app string) error {
 	cat, err := a.load(c)
@@ -44,6 +52,9 @@ func (a *api) ListKeys(c echo.Context, app string) error {
 	v, ok := cat.AppView(app)
 	if !ok {
 		return vegaerr.New(vegaerr.NotFound, "", "app %q does not exist", app)
+	}
+	if err := a.fillUse(c, v.Keys); err != nil {
+		return err
 	}
 	return writeJSON(c, http.StatusOK, v.Keys)
 }
@@ -73,14 +84,11 @@ func (a *api) CreateKey(c echo.Context, app string, p openapi.CreateKeyParams) e
 	if err != nil {
 		return err
 	}
-	v, ok := out.Catalog.KeyView(app, name)
-	if !ok {
-		return vegaerr.New(vegaerr.Internal, "", "internal error")
+	v, err := a.writtenView(c, out.Catalog, app, name)
+	if err != nil {
+		return err
 	}
-	w := writtenKey{KeyView: v}
-	if len(issued) > 0 {
-		w.Secret = issued[0].Secret.Reveal()
-	}
+	w := withSecret(v, issued)
 	c.Response().Header().Set(echo.HeaderLocation, basePath+"/apps/"+url.PathEscape(app)+"/keys/"+url.PathEscape(name))
 	return writeJSON(c, http.StatusCreated, w)
 }

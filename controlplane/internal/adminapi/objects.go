@@ -49,6 +49,11 @@ func (a *api) getObject(c echo.Context, kind catalog.Kind, name string) error {
 	if err != nil {
 		return err
 	}
+	if app, ok := v.(catalog.AppView); ok {
+		if err := a.fillUse(c, app.Keys); err != nil {
+			return err
+		}
+	}
 	setETag(c, version)
 	return writeJSON(c, http.StatusOK, v)
 }
@@ -155,6 +160,7 @@ func (a *api) answerObject(c echo.Context, code int, out outcome, kind catalog.K
 		return vegaerr.Wrap(err, vegaerr.Internal, "", "internal error")
 	}
 	if app, ok := v.(catalog.AppView); ok {
+		a.fillWritten(c, app.Keys)
 		v = withSecrets(app, issued)
 	}
 	setETag(c, version)

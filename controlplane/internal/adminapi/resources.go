@@ -61,7 +61,7 @@ func (a *api) DeleteModel(c echo.Context, name string, p openapi.DeleteModelPara
 
 // ListApps 实现 GET /apps。
 func (a *api) ListApps(c echo.Context) error {
-	return list(a, c, (*catalog.Catalog).AppViews)
+	return a.listApps(c)
 }
 
 // CreateApp 实现 POST /apps。

@@ -20,6 +20,7 @@ type Store interface {
 	Revision(ctx context.Context, n uint64) (catalog.Revision, error)
 	// Revisions 由新到旧列出至多 limit 版，都小于 before；before 为 0 从最新的开始。
 	Revisions(ctx context.Context, before uint64, limit int) ([]catalog.Revision, error)
+	KeyUse
 }
 
 // mutate 由现在的一版算出下一版。

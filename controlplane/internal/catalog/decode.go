@@ -41,7 +41,7 @@ func lenient() *decoder {
 		reflect.TypeFor[ServerDoc](): {"version", "has_api_key", "api_key_hint"},
 		reflect.TypeFor[ModelDoc]():  {"version"},
 		reflect.TypeFor[AppDoc]():    {"version"},
-		reflect.TypeFor[KeyDoc]():    {"id", "hint", "created_at"},
+		reflect.TypeFor[KeyDoc]():    {"id", "hint", "created_at", "last_used_at"},
 	}
 	return d
 }

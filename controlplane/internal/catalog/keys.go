@@ -20,12 +20,9 @@ func CreateKey(cur *Catalog, d *Document, m Mint) (*Catalog, []IssuedKey, error)
 
 // DeleteKey 吊销一把 key；它的 secret 从此在这个安装里不能再用。
 func DeleteKey(cur *Catalog, app, name string) (*Catalog, error) {
-	if cur.Apps[app] == nil {
-		return nil, vegaerr.New(vegaerr.NotFound, "", "app %q does not exist", app)
-	}
-	k := cur.Keys[KeyRef{App: app, Name: name}]
-	if k == nil {
-		return nil, vegaerr.New(vegaerr.NotFound, "", "app %q has no key named %q", app, name)
+	k, err := cur.key(app, name)
+	if err != nil {
+		return nil, err
 	}
 	e := newEditor(cur, Mint{})
 	e.revoke(k)

@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"testing"
@@ -12,9 +13,20 @@ import (
 
 // step 做一次随机的写；冲突与悬空引用不算错，只是没写成。
 func (s *store) step(t *rapid.T) {
-	switch rapid.IntRange(0, 9).Draw(t, "step") {
+	refs := slices.SortedFunc(maps.Keys(s.cur.Keys), func(a, b KeyRef) int { return slices.Compare([]string{a.App, a.Name}, []string{b.App, b.Name}) })
+	switch rapid.IntRange(0, 10).Draw(t, "step") {
+	case 3:
+		if len(refs) > 0 {
+			ref := rapid.SampledFrom(refs).Draw(t, "rotate")
+			body := fmt.Sprintf(`{"name": "turned-%d", "overlap_seconds": %d}`, s.cur.Revision, rapid.IntRange(0, 600).Draw(t, "overlap"))
+			r, err := ParseRotation(ref.App, []byte(body))
+			if err != nil {
+				t.Fatalf("%s: %v", body, err)
+			}
+			next, _, err := RotateKey(s.cur, ref.App, ref.Name, r, testMint())
+			_, _ = s.change(next, err)
+		}
 	case 0:
-		refs := slices.SortedFunc(maps.Keys(s.cur.Keys), func(a, b KeyRef) int { return slices.Compare([]string{a.App, a.Name}, []string{b.App, b.Name}) })
 		if len(refs) > 0 {
 			ref := rapid.SampledFrom(refs).Draw(t, "revoke")
 			s.must(t, mustCatalog(DeleteKey(s.cur, ref.App, ref.Name)), nil)
@@ -154,6 +166,16 @@ func rollbackKeys(t *rapid.T, before, past, after *Catalog) {
 	for ref, k := range before.Keys {
 		if past.Apps[ref.App] != nil && (after.Keys[ref] == nil || after.Keys[ref].ID != k.ID) {
 			t.Fatalf("rollback lost live key %s", ref)
+		}
+	}
+	ends := map[string]*Key{}
+	for _, k := range before.Keys {
+		ends[k.ID] = k
+	}
+	maps.Copy(ends, before.Detached)
+	for ref, k := range after.Keys {
+		if was := ends[k.ID]; was == nil || !was.ExpiresAt.Equal(k.ExpiresAt) {
+			t.Fatalf("rollback changed the expiry of %s from %+v to %s", ref, was, k.ExpiresAt)
 		}
 	}
 	for ref, then := range past.Keys {

@@ -30,6 +30,8 @@ type KeyView struct {
 	Hint      string     `json:"hint"`
 	CreatedAt time.Time  `json:"created_at"`
 	ExpiresAt *time.Time `json:"expires_at"`
+	// LastUsedAt 不属于配置：由知道用量的一方填上，nil 为没有用过。
+	LastUsedAt *time.Time `json:"last_used_at"`
 }
 
 // ServerView 给出名为 name 的 server。

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"testing"
@@ -43,7 +44,17 @@ func (h *history) step(t *rapid.T) {
 func (h *history) draw(t *rapid.T) Mutate {
 	refs := slices.SortedFunc(maps.Keys(h.now().Keys), func(a, b catalog.KeyRef) int { return slices.Compare([]string{a.App, a.Name}, []string{b.App, b.Name}) })
 	apps := slices.Sorted(maps.Keys(h.now().Apps))
-	switch k := rapid.IntRange(0, 9).Draw(t, "step"); {
+	switch k := rapid.IntRange(0, 10).Draw(t, "step"); {
+	case k == 10 && len(refs) > 0:
+		ref := rapid.SampledFrom(refs).Draw(t, "rotate")
+		r, err := catalog.ParseRotation(ref.App, fmt.Appendf(nil, `{"name": "turned-%d", "overlap_seconds": %d}`, h.now().Revision, rapid.IntRange(0, 600).Draw(t, "overlap")))
+		if err != nil {
+			t.Fatalf("%v", err)
+		}
+		return func(c *catalog.Catalog) (next *catalog.Catalog, err error) {
+			next, _, err = catalog.RotateKey(c, ref.App, ref.Name, r, h.store.Mint())
+			return next, err
+		}
 	case k == 0 && len(refs) > 0:
 		ref := rapid.SampledFrom(refs).Draw(t, "revoke")
 		return func(c *catalog.Catalog) (*catalog.Catalog, error) { return catalog.DeleteKey(c, ref.App, ref.Name) }

@@ -22,6 +22,8 @@ type Store struct {
 	last atomic.Pointer[loaded]
 	// sample 是最近读到的请求取样；nil 表示还没有读过。
 	sample atomic.Pointer[sampling]
+	// touched 让每把 key 的最近使用每分钟只写一次。
+	touched touched
 	// rollTimeout 见同名的常量；造好之后不变。
 	rollTimeout time.Duration
 }

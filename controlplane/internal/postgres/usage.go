@@ -18,6 +18,7 @@ import (
 // 数据库不可达为 vegaerr.Unavailable，那时什么也没有计入，或者计入了而游标知道。
 func (s *Store) IngestUsage(ctx context.Context, b usage.Batch) (usage.Verdict, error) {
 	var step usage.Step
+	var uses []usage.KeyUse
 	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
 		q := s.q.WithTx(tx)
 		cursor, err := lockCursor(ctx, q, b.NodeID, b.Epoch)
@@ -28,11 +29,16 @@ func (s *Store) IngestUsage(ctx context.Context, b usage.Batch) (usage.Verdict, 
 		if step.Verdict.Kind != usage.Applied {
 			return nil
 		}
-		return s.apply(ctx, tx, q, b, step)
+		if err := s.apply(ctx, tx, q, b, step); err != nil {
+			return err
+		}
+		uses, err = s.touchKeys(ctx, q, b, step)
+		return err
 	})
 	if err != nil {
 		return usage.Verdict{}, vegaerr.Wrap(err, vegaerr.Unavailable, "", "usage cannot be stored now")
 	}
+	s.touched.note(uses)
 	return step.Verdict, nil
 }
 
@@ -61,7 +67,7 @@ func lockCursor(ctx context.Context, q *sqlcgen.Queries, nodeID string, epoch ui
 	return c, nil
 }
 
-// apply 只追加与改自己那一行游标：各节点互不相等，也就不会互锁。
+// apply 只追加与改自己那一行游标：各节点互不相等，也就不会互锁。各节点共有的行只有 touchKeys 的，按次序锁。
 func (s *Store) apply(ctx context.Context, tx pgx.Tx, q *sqlcgen.Queries, b usage.Batch, step usage.Step) error {
 	if err := advance(ctx, q, b, step.Cursor); err != nil {
 		return err

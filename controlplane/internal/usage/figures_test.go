@@ -31,7 +31,7 @@ func spread(seed uint64, combos, n int) []*usagev1.Record {
 		model := fmt.Sprintf("model-%d", k%20)
 		ended := now.UnixMilli() - rng.Int64N(1000)
 		out[i] = &usagev1.Record{Seq: uint64(i + 1), Body: &usagev1.Record_Request{Request: &usagev1.Request{
-			Id: fmt.Sprintf("req-%d-%d", seed, i), KeyId: "key-1", App: fmt.Sprintf("app-%d", k/20%200), Model: model, ServedModel: model,
+			Id: fmt.Sprintf("req-%d-%d", seed, i), KeyId: fmt.Sprintf("0d8f63f1-1f3e-4a35-9d0e-%012d", k/20%200), App: fmt.Sprintf("app-%d", k/20%200), Model: model, ServedModel: model,
 			Outcome: usagev1.Outcome_OUTCOME_OK, Status: 200, QueueUs: rng.Int64N(5000), FirstByteUs: 20_000 + rng.Int64N(400_000),
 			StartedUnixMs: ended - 100 - rng.Int64N(20_000), EndedUnixMs: ended, Attempts: []*usagev1.Attempt{{
 				Number: 1, Server: fmt.Sprintf("gpu-%d", k/4000), ServedModel: model, Outcome: usagev1.Outcome_OUTCOME_OK, Status: 200,

@@ -950,6 +950,9 @@ type AppKey struct {
 	// Id 稳定的 UUID，进日志与用量
 	Id *string `json:"id,omitempty"`
 
+	// LastUsedAt 最近一次用它的请求何时到达，随用量入库，精确到一分钟；没有用过则为 null
+	LastUsedAt *time.Time `json:"last_used_at,omitempty"`
+
 	// Name 应用之内唯一
 	//
 	// Example: default
@@ -1242,6 +1245,9 @@ type CreatedKey struct {
 
 	// Id 稳定的 UUID，进日志与用量
 	Id string `json:"id"`
+
+	// LastUsedAt 最近一次用它的请求何时到达；刚创建的总是 null
+	LastUsedAt *time.Time `json:"last_used_at,omitempty"`
 
 	// Name 应用之内唯一
 	Name string `json:"name"`
@@ -2494,6 +2500,9 @@ type RotatedKey struct {
 
 	// Id 稳定的 UUID，进日志与用量
 	Id string `json:"id"`
+
+	// LastUsedAt 最近一次用它的请求何时到达；刚创建的总是 null
+	LastUsedAt *time.Time `json:"last_used_at,omitempty"`
 
 	// Name 应用之内唯一
 	Name string `json:"name"`

@@ -83,6 +83,11 @@ type Key struct {
 	RevokedRevision  *int64
 }
 
+type KeyUse struct {
+	KeyID      string
+	LastUsedAt time.Time
+}
+
 type LoginTry struct {
 	Bucket   int32
 	Failures int32
