@@ -69,6 +69,7 @@ install_node() {
   echo "setup: installing Node 24 into .tools/node"
   local get=(npm install --prefix .tools/node --no-audit --no-fund --loglevel=error)
   "${get[@]}" "node-linux-$arch@24" >/dev/null
+  hash -r # 先前找到的 node 不是它
   have_node && return
   # 借系统里的 Node 跑系统里的 npm，装一个新的。
   PATH=${PATH#*:} "${get[@]}" npm@11 >/dev/null
