@@ -1,4 +1,4 @@
-import { axe, bothLanguages, expect, signIn, test } from './support'
+import { axe, bothLanguages, expect, fitsPhone, opens, signIn, test } from './support'
 
 // 夹具自己的用例：它看不见问题的话，别的用例过了也说明不了什么。
 
@@ -29,6 +29,18 @@ test('axe 看得见没有名字的按钮，两种语言都载入', async ({ page
     await expect(axe(page)).rejects.toThrow(/button-name/)
   })
   expect(seen).toEqual(['en', 'zh-CN'])
+})
+
+test('量得出一页多久能用，看得见比手机宽的页面', async ({ page }) => {
+  await signIn(page, 'viewer')
+  expect(await opens(page, '/', page.locator('#app > *').first())).toBeGreaterThan(0)
+  await page.evaluate(() => {
+    const wide = document.createElement('div')
+    wide.style.width = '500px'
+    wide.style.height = '1px'
+    document.body.append(wide)
+  })
+  await expect(fitsPhone(page)).rejects.toThrow(/wider than the phone/)
 })
 
 test('进程停得下、起得来，负荷打得到三个节点', async ({ control, admin }) => {

@@ -1,5 +1,5 @@
 import AxeBuilder from '@axe-core/playwright'
-import { expect, type Page } from '@playwright/test'
+import { expect, type Locator, type Page } from '@playwright/test'
 
 /** axe 在明暗两套颜色里各查一遍这一页现在的样子，一处违例也不许。换颜色不重新载入，打开着的抽屉也查得到。 */
 export async function axe(page: Page): Promise<void> {
@@ -27,6 +27,26 @@ export async function bothLanguages(page: Page, look: (locale: 'zh-CN' | 'en') =
     await expect(page.locator('html')).toHaveAttribute('lang', locale)
     await look(locale)
   }
+}
+
+/** fitsPhone 在手机的宽度上做一遍 look，页面不许横着滚；做完回到原来的大小。 */
+export async function fitsPhone(page: Page, look: () => Promise<void> = async () => {}): Promise<void> {
+  const size = page.viewportSize()
+  await page.setViewportSize({ width: 390, height: 844 })
+  await expect.poll(() => page.evaluate(() => document.documentElement.scrollWidth), { message: 'the page is wider than the phone', timeout: 3_000 }).toBeLessThanOrEqual(390)
+  await look()
+  if (size) await page.setViewportSize(size)
+}
+
+/** opens 打开一页并量它多久能用（ready 看得见为准）；打印数字，只有离谱的慢才算失败：机器忙的时候谁都慢。 */
+export async function opens(page: Page, path: string, ready: Locator): Promise<number> {
+  const began = performance.now()
+  await page.goto(path, { waitUntil: 'commit' })
+  await expect(ready).toBeVisible()
+  const took = Math.round(performance.now() - began)
+  console.log(`figures: console page=${path} interactive_ms=${took}`)
+  expect(took, `${path} took ${took} ms`).toBeLessThan(5_000)
+  return took
 }
 
 /** portraits 给这一页照相，供人看：VEGA_E2E_SHOTS 是放照片的目录，没有给就什么也不做。两种语言各照明、暗与手机宽。 */
