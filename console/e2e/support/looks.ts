@@ -1,5 +1,5 @@
 import AxeBuilder from '@axe-core/playwright'
-import { expect, type Locator, type Page } from '@playwright/test'
+import { expect, test, type Locator, type Page } from '@playwright/test'
 
 /** axe 在明暗两套颜色里各查一遍这一页现在的样子，一处违例也不许。换颜色不重新载入，打开着的抽屉也查得到。 */
 export async function axe(page: Page): Promise<void> {
@@ -10,6 +10,8 @@ export async function axe(page: Page): Promise<void> {
     expect(text, `axe, ${scheme}`).toEqual([])
   }
   await inTheme(page, 'light')
+  // 报告里留下查过哪一页：漏掉的页由读报告的人找出来。
+  test.info().annotations.push({ type: 'axe', description: new URL(page.url()).pathname })
 }
 
 /** inTheme 换颜色，等颜色的过渡走完：过渡中的颜色谁的对比度也不是。 */
