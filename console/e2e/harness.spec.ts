@@ -57,7 +57,7 @@ test('进程停得下、起得来，负荷打得到三个节点', async ({ contr
 
 test('会话被别处作废之后，再登录一次', async ({ page, admin }) => {
   await signIn(page, 'operator')
-  expect(await admin.endSessions('e2e-operator')).toBe(1)
+  expect(await admin.endSessions('e2e-operator')).toBeGreaterThan(0)
   expect((await page.context().request.get('/api/v1/session')).status()).toBe(401)
   await signIn(page, 'operator')
   expect((await page.context().request.get('/api/v1/session')).status()).toBe(200)
