@@ -49,7 +49,7 @@ func node(name string, env ...string) group {
 
 // units 是控制台自己的测试与首屏的重量；browser 是真的浏览器对着一整套真的进程，各页的文件非跑不可。
 func units() group {
-	return group{name: "console", dir: "deploy", args: []string{"-count=1", "-timeout=10m", "-run=^(TestUnits|TestWeight)$", "./browser"},
+	return group{name: "console", dir: "deploy", args: []string{"-count=1", "-timeout=10m", "-run=^(TestUnits|TestWeight|TestReport_.*)$", "./browser"},
 		must: []string{"TestUnits", "TestUnits/src/locales/locales.test.ts", "TestWeight"}}
 }
 
