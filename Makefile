@@ -7,7 +7,9 @@ include deploy/dev/tools.mk
 MODULES := proto controlplane dataplane deploy
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
-export PATH := $(TOOLS_BIN):$(PATH)
+# setup 把新的 Node 装在这里；目录还没有时放在 PATH 里也无妨，同一次 make 里装好就用得上。
+NODE_BIN := $(CURDIR)/.tools/node/node_modules/.bin
+export PATH := $(NODE_BIN):$(TOOLS_BIN):$(PATH)
 
 .PHONY: help
 help: ## 列出目标
@@ -17,10 +19,19 @@ help: ## 列出目标
 setup:
 	@deploy/dev/setup.sh postgres node
 
+.PHONY: setup-test
+setup-test: setup
+	@deploy/dev/setup.sh chromium
+
+# 控制台的依赖与成品；没有变的不重做。
+.PHONY: console
+console:
+	@deploy/dev/setup.sh node
+	@deploy/dev/console.sh build
+
 .PHONY: build
-build: ## 构建 bin/ 下的三个静态二进制
+build: console ## 构建 bin/ 下的三个静态二进制，控制台在其中
 	@mkdir -p bin
-	@deploy/dev/embed-console.sh
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/controlplane ./controlplane/cmd/controlplane
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/dataplane ./dataplane/cmd/dataplane
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/fakeupstream ./dataplane/cmd/fakeupstream
@@ -30,11 +41,11 @@ run: setup build ## 在本机起一整套（不用 Docker），打印怎么用�
 	@mkdir -p .cache && go build -o .cache/dev ./deploy/dev && exec .cache/dev
 
 .PHONY: test
-test: setup ## 跑全部测试；有一组没有跑也算失败
+test: setup-test console ## 跑全部测试；有一组没有跑也算失败
 	@go run ./deploy/dev/suite test
 
 .PHONY: check
-check: setup generate-check lint ## test 之外再查：生成物干净、lint、引用规矩、协议与 OpenAPI
+check: setup-test console generate-check lint ## test 之外再查：生成物干净、lint、引用规矩、协议与 OpenAPI
 	@go run ./deploy/dev/suite test
 
 .PHONY: bench
@@ -51,6 +62,9 @@ generate: $(foreach t,protoc-gen-go protoc-gen-go-grpc buf sqlc oapi-codegen,$(c
 	buf generate --template proto/buf.gen.yaml
 	cd controlplane/internal/postgres && sqlc generate
 	cd controlplane/internal/adminapi && go generate ./...
+	@deploy/dev/setup.sh node
+	@deploy/dev/console.sh deps
+	cd console && npm run --silent generate
 
 .PHONY: generate-check
 generate-check: ## 生成物与源一致
@@ -66,4 +80,4 @@ fmt: $(call tool_stamp,golangci-lint) ## 按规矩排版
 
 .PHONY: clean
 clean: ## 删掉构建产物（.data 里的数据留着）
-	rm -rf bin .cache
+	rm -rf bin .cache console/dist console/test-results

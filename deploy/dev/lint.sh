@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# 静态检查：Go 各模块（含引用规矩）、协议（含与上一版兼容）、OpenAPI 两个文件、Linux 之外也能过 vet、出厂二进制不带测试用的东西。
+# 静态检查：Go 各模块（含引用规矩）、控制台（类型与 ESLint）、协议（含与上一版兼容）、OpenAPI 两个文件、Linux 之外也能过 vet、出厂二进制不带测试用的东西。
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 root=$PWD
@@ -24,6 +24,10 @@ echo "lint: openapi"
 mkdir -p .cache
 npx --yes --cache "$root/.cache/npm" @redocly/cli@2.77.0 lint --config proto/openapi/redocly.yaml proto/openapi/gateway.yaml proto/openapi/admin.yaml >.cache/redocly.log 2>&1 ||
   { cat .cache/redocly.log >&2; exit 1; }
+
+echo "lint: console"
+deploy/dev/console.sh deps
+(cd console && npm run --silent types && npm run --silent lint -- --max-warnings 0)
 
 for m in "$@"; do
   echo "lint: $m"

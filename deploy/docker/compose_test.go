@@ -92,6 +92,27 @@ func TestCompose_PublishesOnLoopbackAndKeepsNoPassword(t *testing.T) {
 	}
 }
 
+func TestDockerfile_EmbedsTheConsoleItBuilds(t *testing.T) {
+	raw, err := os.ReadFile("Dockerfile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	console, rest, ok := strings.Cut(string(raw), "AS build\n")
+	if !ok || !stagesOf(t)["console"] {
+		t.Fatal("no stage console before the stage build")
+	}
+	for _, want := range []string{"npm ci", "npm run build"} {
+		if !strings.Contains(console, want) {
+			t.Errorf("the stage console does not run %q", want)
+		}
+	}
+	copied, embedded := strings.Index(rest, "COPY --from=console"), strings.Index(rest, "RUN deploy/dev/embed-console.sh")
+	built := strings.Index(rest, "go build")
+	if copied < 0 || copied > embedded || embedded > built {
+		t.Error("the console must be copied, then embedded, then compiled in")
+	}
+}
+
 func stagesOf(t *testing.T) map[string]bool {
 	t.Helper()
 	b, err := os.ReadFile("Dockerfile")
@@ -100,8 +121,8 @@ func stagesOf(t *testing.T) map[string]bool {
 	}
 	stages := map[string]bool{}
 	for line := range strings.Lines(string(b)) {
-		if f := strings.Fields(line); len(f) == 4 && f[0] == "FROM" && f[2] == "AS" {
-			stages[f[3]] = true
+		if f := strings.Fields(line); len(f) >= 4 && f[0] == "FROM" && f[len(f)-2] == "AS" {
+			stages[f[len(f)-1]] = true
 		}
 	}
 	return stages

@@ -47,6 +47,17 @@ func node(name string, env ...string) group {
 	}
 }
 
+// units 是控制台自己的测试与首屏的重量；browser 是真的浏览器对着一整套真的进程，各页的文件非跑不可。
+func units() group {
+	return group{name: "console", dir: "deploy", args: []string{"-count=1", "-timeout=10m", "-run=^(TestUnits|TestWeight|TestReport_.*)$", "./browser"},
+		must: []string{"TestUnits", "TestUnits/src/locales/locales.test.ts", "TestWeight"}}
+}
+
+func browser() group {
+	return group{name: "browser", dir: "deploy", args: []string{"-count=1", "-timeout=30m", "-run=^TestConsole$", "./browser"},
+		must: []string{"TestConsole/harness.spec.ts", "TestConsole/login.spec.ts", "TestConsole/weight.spec.ts"}}
+}
+
 // fleet 是真的进程：几个数据面、控制面与 PostgreSQL，打真的负荷。
 func fleet(name, timeout string, env ...string) group {
 	return group{
@@ -76,6 +87,8 @@ var suites = map[string][]group{
 		{name: "deploy", dir: "deploy", args: []string{"-timeout=10m", "./dev/...", "./docker/...", "./bench/...", "./stack/..."}},
 		{name: "e2e", dir: "deploy", args: []string{"-count=1", "-timeout=20m", "./e2e/..."},
 			must: []string{"TestOpenAINodeSDK", "TestOpenAIGoSDK", "TestQueue"}},
+		units(),
+		browser(),
 		fleet("proof (small)", "20m"),
 	},
 	"proof": {core("schedule", full), node("node", full), books("books", full), fleet("proof", "90m", full)},
