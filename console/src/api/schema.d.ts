@@ -357,9 +357,11 @@ export interface paths {
         };
         /**
          * 给控制台的事件流（server-sent events）
-         * @description 连上时每个主题先各来一份全量，此后有变化才来，每个主题至多每秒一份；每一份都是完整的，丢了中间的不要紧。
+         * @description 连上时每个主题先各来一份全量，此后有变化才来，每个主题至多每秒一份（新的一版正推开时 fleet 至多每 250 毫秒一份；
+         *     只有最近音讯变了的 fleet 每 5 秒一份）；每一份都是完整的，丢了中间的不要紧。总览只是时间过去不算变化。
          *     `event` 是主题名，`data` 是一行 JSON，形状见 Overview、Fleet、Queue 的数组与 Revision。没有新的也每 10 秒来一行注释。
-         *     会话失效时来一个 `event: end`，`data` 是 Problem，然后流结束；控制面停下时流直接结束，客户端应重连。
+         *     开着流、断了重连都不算会话的活动。一个副本至多 200 条，再多是 503。
+         *     会话失效（或不再够格）时来一个 `event: end`，`data` 是 Problem，然后流结束；控制面停下时流直接结束，客户端应重连。
          */
         get: operations["streamEvents"];
         put?: never;
