@@ -1,0 +1,85 @@
+import { PiniaColada, useQueryCache } from '@pinia/colada'
+import { createPinia } from 'pinia'
+import { beforeEach, describe, expect, it, vi } from 'vitest'
+import { createApp } from 'vue'
+
+import { Problem } from '@/api/problem'
+import type { Identity } from '@/api/session'
+
+import { useSession } from './useSession'
+
+const api = vi.hoisted(() => ({ current: null as unknown, asked: 0, lost: (() => {}) as (p: unknown) => void }))
+vi.mock('@/api/session', () => ({
+  currentIdentity: async () => { api.asked++; return api.current },
+  signIn: async () => api.current,
+  signOut: async () => {},
+  changePassword: async () => api.current,
+  whenUnauthenticated: (f: (p: unknown) => void) => { api.lost = f },
+}))
+
+const li = { kind: 'operator', name: 'li', role: 'operator', scopes: [], must_change_password: false } as Identity
+
+function start() {
+  const app = createApp({ render: () => null })
+  app.use(createPinia()).use(PiniaColada)
+  return app.runWithContext(() => ({ session: useSession(), queries: useQueryCache() }))
+}
+
+describe('useSession', () => {
+  beforeEach(() => {
+    localStorage.clear()
+    Object.assign(api, { current: null, asked: 0 })
+  })
+
+  it('没有登录过就不去问：答案注定是 401', async () => {
+    const { session } = start()
+    await session.load()
+    expect([api.asked, session.known, session.ended]).toEqual([0, true, false])
+  })
+
+  it('登录过而会话没有了：知道是结束了', async () => {
+    api.current = li
+    await start().session.enter('li', 'x')
+    api.current = null
+    const { session } = start()
+    await session.load()
+    expect([api.asked, session.identity, session.ended]).toEqual([1, null, true])
+  })
+
+  it('去提供方登录没有成，不算会话结束', async () => {
+    start().session.outward()
+    const { session } = start()
+    await session.load()
+    expect([api.asked, session.ended]).toEqual([1, false])
+  })
+
+  it('自己退出登录不算结束；换一个人登录，上一个人取来的都扔掉', async () => {
+    api.current = li
+    const { session, queries } = start()
+    await session.enter('li', 'x')
+    queries.setQueryData(['operators'], ['secret'])
+    await session.leave()
+    expect([session.ended, localStorage.length]).toEqual([false, 0])
+    await session.enter('wang', 'x')
+    expect(queries.getQueryData(['operators'])).toBeUndefined()
+  })
+
+  it('会话被收回：说一次，之后的 401 不再说', async () => {
+    api.current = li
+    const { session } = start()
+    await session.enter('li', 'x')
+    const went: unknown[] = []
+    session.onLost((p) => void went.push(p))
+    const gone = new Problem({ status: 401, code: 'unauthenticated', detail: 'gone' })
+    api.lost(gone)
+    api.lost(gone)
+    expect([went.length, session.ended, session.can('viewer')]).toEqual([1, true, false])
+  })
+
+  it.each([['viewer', [true, false, false]], ['operator', [true, true, false]], ['admin', [true, true, true]]] as const)('%s 能做到哪一级', async (role, can) => {
+    api.current = { ...li, role }
+    const { session } = start()
+    await session.enter('li', 'x')
+    expect((['viewer', 'operator', 'admin'] as const).map((r) => session.can(r))).toEqual(can)
+  })
+})
