@@ -38,7 +38,7 @@ export interface Refusal {
 /** refusals 是从 from 起没有到达服务器的请求，按应用与错误码，多的在前。 */
 export async function refusals(from: Date): Promise<Refusal[]> {
   const query = { from: from.toISOString(), group_by: ['app', 'code'] as ('app' | 'code')[] }
-  const { data } = await api.GET('/usage', { params: { query } })
+  const { data } = await api.GET('/usage', { params: { query }, querySerializer: { array: { style: 'form', explode: false } } })
   return (data as Schemas['UsageReport']).rows // 问的是 JSON，不会是 CSV
     .filter((r) => r.refused > 0)
     .map((r) => ({ app: r.app ?? '', code: r.code ?? '', refused: r.refused }))
