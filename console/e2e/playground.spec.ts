@@ -125,11 +125,18 @@ test('谁也不等的服务器满着是 429：说得出队列满了，要等几�
   await expect.poll(async () => (await admin.get<{ server: string; in_flight: number }[]>('/queues')).find((q) => q.server === 'tiny')?.in_flight ?? 0).toBeGreaterThan(0)
   await signIn(page, 'viewer')
   await ready(page, 'tiny')
+  await page.getByRole('switch', { name: '流式应答' }).press('Space')
   await message(page).fill('你好')
   await message(page).press('Enter')
-  const alert = page.getByRole('alert').filter({ hasText: '429' })
-  await expect(alert).toContainText(/queue_(full|timeout)/, { timeout: 20_000 })
+  const alert = page.getByRole('log').getByRole('alert')
+  await expect(alert).toContainText('429')
+  await expect(alert).toContainText(/queue_(full|timeout)/)
   await expect(alert).toContainText(/请我们等 \d+ 秒/)
+  // 流先开了再失败：状态是 200，说的是同一件事。
+  await page.getByRole('switch', { name: '流式应答' }).press('Space')
+  await alert.getByRole('button', { name: '再试一次' }).click()
+  await expect(alert).toContainText(/queue_(full|timeout)/)
+  await expect(alert).not.toContainText('200 ·')
 })
 
 test('应用不许用的模型是 403，停用的应用也是，各有说法', async ({ page, admin, allow }) => {
