@@ -223,6 +223,9 @@ func TestSecrets_AreInNoGETAnswerAndInNoLogLine(t *testing.T) {
 			name = "team-a"
 		}
 		path := strings.NewReplacer("{name}", name, "{revision}", "1", "{id}", "req_1").Replace(template)
+		if template == "/explain" {
+			path += "?app=team-a&model=gpt-4o"
+		}
 		got := b.call("GET", path, "").want(200)
 		b.mustNotLeak("GET "+path, string(got.body)+fmt.Sprint(got.Header), secrets...)
 	}

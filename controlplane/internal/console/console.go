@@ -2,6 +2,7 @@ package console
 
 import (
 	"bytes"
+	"compress/gzip"
 	"crypto/sha256"
 	"embed"
 	"encoding/base64"
@@ -11,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -45,6 +47,7 @@ type Handler struct {
 // file 是一个文件与它不变的头。
 type file struct {
 	body        []byte
+	gzipped     []byte // 没有省下什么的（图片、字体、小文件）为空
 	contentType string
 	etag        string
 	cache       string
@@ -103,7 +106,26 @@ func describe(name string, body []byte) file {
 	if strings.HasPrefix(name, "assets/") {
 		f.cache = "public, max-age=31536000, immutable"
 	}
+	f.gzipped = shrink(name, body)
 	return f
+}
+
+// shrink 压好一个文本文件：起来时压一次，之后每个请求都不再花 CPU。
+func shrink(name string, body []byte) []byte {
+	switch path.Ext(name) {
+	case ".html", ".js", ".mjs", ".css", ".json", ".map", ".svg", ".webmanifest":
+	default:
+		return nil
+	}
+	var out bytes.Buffer
+	w, err := gzip.NewWriterLevel(&out, gzip.BestCompression)
+	if err != nil {
+		return nil
+	}
+	if _, err := w.Write(body); err != nil || w.Close() != nil || out.Len() > len(body)*9/10 {
+		return nil
+	}
+	return out.Bytes()
 }
 
 // contentType 不靠机器上的登记表猜常见的几种：同一个程序在哪里都该给一样的头。
@@ -167,8 +189,31 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	header.Set("Content-Type", f.contentType)
 	header.Set("Cache-Control", f.cache)
-	header.Set("ETag", f.etag)
-	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(f.body))
+	body, etag := f.body, f.etag
+	if f.gzipped != nil {
+		header.Set("Vary", "Accept-Encoding")
+		// 要一段（Range）的按原样给：段落说的是没有压过的字节。
+		if acceptsGzip(r.Header.Get("Accept-Encoding")) && r.Header.Get("Range") == "" {
+			header.Set("Content-Encoding", "gzip")
+			body, etag = f.gzipped, strings.TrimSuffix(f.etag, `"`)+`-gzip"`
+		}
+	}
+	header.Set("ETag", etag)
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body))
+}
+
+// acceptsGzip 读 Accept-Encoding（RFC 9110 §12.5.3）；q=0 是不要。
+func acceptsGzip(accepted string) bool {
+	for part := range strings.SplitSeq(accepted, ",") {
+		coding, weight, _ := strings.Cut(strings.TrimSpace(part), ";")
+		if c := strings.TrimSpace(coding); !strings.EqualFold(c, "gzip") && c != "*" {
+			continue
+		}
+		q, given := strings.CutPrefix(strings.ReplaceAll(weight, " ", ""), "q=")
+		v, err := strconv.ParseFloat(q, 64)
+		return !given || err != nil || v > 0
+	}
+	return false
 }
 
 // find 认得就给文件；不认得而要的是网页，给 index.html，由页面自己的路由解释路径。

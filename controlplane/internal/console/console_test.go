@@ -1,6 +1,7 @@
 package console_test
 
 import (
+	"compress/gzip"
 	"io"
 	"io/fs"
 	"net/http"
@@ -151,5 +152,52 @@ func TestNew_RefusesAnAPIURLThatWouldBreakThePolicy(t *testing.T) {
 		if _, err := console.New(console.Config{PublicAPIURL: bad}, console.Deps{}); err == nil {
 			t.Errorf("%q accepted", bad)
 		}
+	}
+}
+
+func TestServe_CompressesWhatShrinksForThoseWhoTakeIt(t *testing.T) {
+	script := strings.Repeat("export const answer = 42;\n", 200)
+	h := newHandler(t, console.Config{}, fstest.MapFS{
+		"index.html":          {Data: []byte(`<!doctype html>`)},
+		"assets/main-3f2a.js": {Data: []byte(script)},
+		"assets/font-1.woff2": {Data: []byte(strings.Repeat("x", 4096))},
+	})
+	for accepted, want := range map[string]bool{"gzip, deflate, br": true, "br;q=1, gzip;q=0.5": true, "*": true, "GZIP": true, "": false, "br": false, "gzip;q=0": false, "gzip; q=0.0, br": false} {
+		r := get(t, h, "GET", "/assets/main-3f2a.js", "Accept-Encoding", accepted)
+		if got := r.Header.Get("Content-Encoding") == "gzip"; got != want {
+			t.Errorf("Accept-Encoding %q: compressed %v, want %v", accepted, got, want)
+			continue
+		}
+		if r.Header.Get("Vary") != "Accept-Encoding" {
+			t.Errorf("Accept-Encoding %q: Vary %q", accepted, r.Header.Get("Vary"))
+		}
+		text := body(t, r)
+		if want {
+			z, err := gzip.NewReader(strings.NewReader(text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			plain, err := io.ReadAll(z)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text = string(plain)
+		}
+		if text != script {
+			t.Errorf("Accept-Encoding %q: got %d bytes of another text", accepted, len(text))
+		}
+	}
+	plain, packed := get(t, h, "GET", "/assets/main-3f2a.js"), get(t, h, "GET", "/assets/main-3f2a.js", "Accept-Encoding", "gzip")
+	if plain.Header.Get("ETag") == packed.Header.Get("ETag") {
+		t.Error("two representations share an ETag")
+	}
+	if again := get(t, h, "GET", "/assets/main-3f2a.js", "Accept-Encoding", "gzip", "If-None-Match", packed.Header.Get("ETag")); again.StatusCode != http.StatusNotModified {
+		t.Errorf("If-None-Match of the compressed one gave %d", again.StatusCode)
+	}
+	if font := get(t, h, "GET", "/assets/font-1.woff2", "Accept-Encoding", "gzip"); font.Header.Get("Content-Encoding") != "" {
+		t.Error("a font is compressed again")
+	}
+	if part := get(t, h, "GET", "/assets/main-3f2a.js", "Accept-Encoding", "gzip", "Range", "bytes=0-9"); part.StatusCode != http.StatusPartialContent || body(t, part) != script[:10] {
+		t.Errorf("a range gave %d", part.StatusCode)
 	}
 }

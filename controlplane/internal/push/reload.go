@@ -102,10 +102,10 @@ func (r *Reloader) Wake() {
 // Refresh 在本副本落后于 atLeast 时强制读一次数据库并等它读完；数据库确实没有那么新也返回 nil。
 // 读不到为 vegaerr.Unavailable。
 func (r *Reloader) Refresh(ctx context.Context, atLeast uint64) error {
-	if head := r.deps.Hub.Head(); head != nil && head.Update.GetRevision() >= atLeast {
+	round := r.join(atLeast)
+	if round == nil {
 		return nil
 	}
-	round := r.join()
 	r.Wake()
 	select {
 	case <-round.done:
@@ -117,9 +117,13 @@ func (r *Reloader) Refresh(ctx context.Context, atLeast uint64) error {
 	}
 }
 
-func (r *Reloader) join() *round {
+// join 加入下一轮读；已经够新则为 nil。锁内才看：看完才排到的人不必再读一遍上一轮刚读到的。
+func (r *Reloader) join(atLeast uint64) *round {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if head := r.deps.Hub.Head(); head != nil && head.Update.GetRevision() >= atLeast {
+		return nil
+	}
 	if r.next == nil {
 		r.next = &round{done: make(chan struct{})}
 	}
