@@ -96,7 +96,7 @@ test('新建：通配当场看放行了谁，预算，API 的错误在字段下�
   await drawer.getByRole('button', { name: '保存' }).click()
   await expect(card(page, '已新建应用 made-here')).toBeVisible()
   const made = await admin.get<App>('/apps/made-here')
-  expect(made).toMatchObject({ class: 'interactive', limits: { max_concurrency: 9 }, models: ['org/*', 'gpt-*'], budget: { tokens: 50_000, time_zone: 'Asia/Shanghai' } })
+  expect(made).toMatchObject({ class: 'interactive', limits: { max_concurrency: 9 }, models: ['org/*', 'gpt-*'], budget: { tokens: 50_000, time_zone: 'UTC' } })
 })
 
 test('编辑不动密钥；别人先改了，取来他的，我的还在', async ({ page, admin, allow }) => {
@@ -166,8 +166,8 @@ test('密钥的一生：新建、用得了、轮换后两把都能用、改期�
   await expect.poll(() => chat(second)).toBe(200)
   expect(await chat(first)).toBe(200)
 
-  await page.getByRole('button', { name: '改密钥 web-2 的期限' }).click()
-  const expiry = page.getByRole('dialog', { name: '改密钥 web-2 的期限' })
+  await page.getByRole('button', { name: '改期限 web-2' }).click()
+  const expiry = page.getByRole('dialog', { name: '改期限 web-2' })
   await expiry.getByText('一年', { exact: true }).click()
   await expiry.getByRole('button', { name: '保存' }).click()
   await expect(card(page, '已改密钥 web-2 的期限')).toBeVisible()

@@ -67,7 +67,7 @@ test('回滚先给人看会变什么，再写成新的一版；试算之后有�
   await admin.delete('/apps/rev-back/keys/k')
   await signIn(page, 'operator')
   await page.goto('/revisions')
-  await page.getByRole('button', { name: `回滚到版本 ${good}` }).click()
+  await page.getByRole('button', { name: `回滚 版本 ${good}` }).click()
   const dialog = page.getByRole('dialog', { name: `回滚到版本 ${good}` })
   await expect(dialog.getByText('吊销过的密钥永不复活')).toBeVisible()
   await expect(dialog.getByRole('listitem').filter({ hasText: 'rev-extra' })).toContainText('删除')
