@@ -32,7 +32,24 @@ export async function signOut(): Promise<void> {
   await api.DELETE('/session')
 }
 
-/** changePassword 换自己的口令；别处的会话随之作废。 */
-export async function changePassword(current: string, next: string): Promise<void> {
-  await api.PUT('/session/password', { body: { current_password: current, new_password: next } })
+/** changePassword 换自己的口令，给出新会话里的人；别处的会话随之作废。 */
+export async function changePassword(current: string, next: string): Promise<Identity> {
+  return (await api.PUT('/session/password', { body: { current_password: current, new_password: next } })).data!
+}
+
+export type Session = Schemas['Session']
+
+/** sessions 是活着的会话：自己的，all 则所有人的（要管理员）。 */
+export async function sessions(all: boolean): Promise<Session[]> {
+  return (await api.GET('/sessions', { params: { query: all ? { all } : {} } })).data!
+}
+
+/** endSession 结束一个会话。 */
+export async function endSession(id: string): Promise<void> {
+  await api.DELETE('/sessions/{id}', { params: { path: { id } } })
+}
+
+/** endOtherSessions 结束自己在别处的全部会话。 */
+export async function endOtherSessions(): Promise<void> {
+  await api.DELETE('/sessions')
 }

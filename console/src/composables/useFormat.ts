@@ -3,13 +3,22 @@ import { useI18n } from 'vue-i18n'
 
 import { useAbout } from './useAbout'
 
+// 控制面认得的时区浏览器未必认得：不认得就用浏览器自己的，不能让整页的时刻都写不出来。
+function known(zone: string | undefined): string | undefined {
+  try {
+    return zone && new Intl.DateTimeFormat('en', { timeZone: zone }) ? zone : undefined
+  } catch {
+    return undefined
+  }
+}
+
 type When = string | number | Date
 
 /** useFormat 按界面的语言、设置里的时区与货币写数与时刻；null 与缺席一律写作 –：不知道不是零。 */
 export function useFormat() {
   const { locale } = useI18n()
   const { data: about } = useAbout()
-  const zone = computed(() => about.value?.time_zone || undefined)
+  const zone = computed(() => known(about.value?.time_zone))
 
   const formats = computed(() => {
     const l = locale.value
@@ -35,22 +44,24 @@ export function useFormat() {
   const short = (v: Maybe<number>) => or(v, (n) => formats.value.short.format(n))
   /** rate 小数只留有意义的一位。 */
   const rate = (v: Maybe<number>) => or(v, (n) => (n >= 100 ? formats.value.short.format(n) : formats.value.one.format(n)))
-  const percent = (v: Maybe<number>) => or(v, (n) => formats.value.percent.format(n))
+  /** percent 不把差一点写成全部：0.99996 是 99.99%。 */
+  const percent = (v: Maybe<number>) => or(v, (n) => formats.value.percent.format(n < 1 ? Math.min(n, 0.9999) : n))
   const money = (v: Maybe<number>, digits?: number) => or(v, (n) => {
     const fraction = digits ?? (n !== 0 && Math.abs(n) < 1 ? 6 : 2)
     return new Intl.NumberFormat(locale.value, { style: 'currency', currency: about.value?.currency || 'USD', currencyDisplay: 'narrowSymbol', minimumFractionDigits: Math.min(2, fraction), maximumFractionDigits: fraction }).format(n)
   })
   /** ms 是一段时长：832 ms、1.53 s、2 m 05 s。 */
   const ms = (v: Maybe<number>) => or(v, (n) => {
-    if (n < 10) return `${n.toFixed(1)} ms`
-    if (n < 1000) return `${Math.round(n)} ms`
-    if (n < 60_000) return `${(n / 1000).toFixed(n < 10_000 ? 2 : 1)} s`
+    if (n < 9.95) return `${n.toFixed(1)} ms`
+    if (n < 999.5) return `${Math.round(n)} ms`
+    if (n < 59_950) return `${(n / 1000).toFixed(n < 9995 ? 2 : 1)} s`
+    n = Math.max(n, 60_000)
     return `${Math.floor(n / 60_000)} m ${String(Math.floor((n % 60_000) / 1000)).padStart(2, '0')} s`
   })
   const bytes = (v: Maybe<number>) => or(v, (n) => {
     const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB']
     let i = 0
-    for (; n >= 1024 && i < units.length - 1; i++) n /= 1024
+    for (; n >= (i === 0 ? 1024 : 1023.95) && i < units.length - 1; i++) n /= 1024
     return `${i === 0 ? n : n.toFixed(1)} ${units[i]}`
   })
 
@@ -62,9 +73,9 @@ export function useFormat() {
   const ago = (v: Maybe<When>, now = Date.now()) => or(v, (w) => {
     const s = (new Date(w).getTime() - now) / 1000
     const r = formats.value.relative
-    if (Math.abs(s) < 60) return r.format(Math.round(s), 'second')
-    if (Math.abs(s) < 3600) return r.format(Math.round(s / 60), 'minute')
-    if (Math.abs(s) < 86_400) return r.format(Math.round(s / 3600), 'hour')
+    if (Math.abs(s) < 59.5) return r.format(Math.round(s), 'second')
+    if (Math.abs(s) < 3570) return r.format(Math.round(s / 60), 'minute')
+    if (Math.abs(s) < 84_600) return r.format(Math.round(s / 3600), 'hour')
     return r.format(Math.round(s / 86_400), 'day')
   })
 

@@ -15,19 +15,29 @@ export const useLiveStore = defineStore('live', () => {
   const lastAlive = ref<Date | null>(null)
   const wanted = new Map<Topic, number>()
   let running: AbortController | null = null
+  let listening = ''
   let pending: ReturnType<typeof setTimeout> | undefined
 
   function start(): void {
-    stop()
     const topics = [...wanted.keys()].sort()
-    if (topics.length === 0) return
+    for (const t of Object.keys(values) as Topic[]) if (!wanted.has(t)) delete values[t]
+    // 换页前后要的是同样几样：流接着用，眼前的数也不闪。
+    if (running && listening === topics.join()) return
+    stop()
+    if (topics.length === 0) {
+      // 谁也不听了（退出登录）：下次从头来，不拿上次的时刻说断了。
+      state.value = 'connecting'
+      lastAlive.value = null
+      return
+    }
     const mine = new AbortController()
     running = mine
+    listening = topics.join()
     void openEvents(topics, {
       event(topic, value) { if (!mine.signal.aborted) Object.assign(values, { [topic]: value }) },
       alive() { if (!mine.signal.aborted) { state.value = 'live'; lastAlive.value = new Date() } },
       down() { if (!mine.signal.aborted) state.value = lastAlive.value ? 'stale' : 'connecting' },
-    }, mine.signal)
+    }, mine.signal).finally(() => { if (running === mine) running = null })
   }
 
   function stop(): void {
@@ -51,7 +61,6 @@ export const useLiveStore = defineStore('live', () => {
     const n = (wanted.get(topic) ?? 0) - 1
     if (n > 0) { wanted.set(topic, n); return }
     wanted.delete(topic)
-    delete values[topic]
     changed()
   }
 

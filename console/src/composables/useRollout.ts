@@ -17,7 +17,8 @@ export interface Rollout {
 /** rolloutOf 由节点的名单算出一版到了哪里；没有连着的节点时 done 为真：没有谁可等。 */
 export function rolloutOf(revision: number, nodes: Node[]): Rollout {
   const connected = nodes.filter((n) => n.connected && !n.draining)
-  const rejected = connected.filter((n) => n.rejected_revision === revision && n.applied_revision < revision)
+  // 节点可以跳过中间的版本：拒绝了更新的一版，就等不到它换上这一版了。
+  const rejected = connected.filter((n) => (n.rejected_revision ?? 0) >= revision && n.applied_revision < revision)
   const pending = connected.filter((n) => n.applied_revision < revision && !rejected.includes(n)).map((n) => n.id)
   const applied = connected.length - rejected.length - pending.length
   return { revision, connected: connected.length, applied, pending, rejected, done: pending.length === 0 }

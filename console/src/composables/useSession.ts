@@ -1,13 +1,18 @@
+import { useQueryCache } from '@pinia/colada'
 import { defineStore } from 'pinia'
 import { computed, ref } from 'vue'
 
 import type { Problem } from '@/api/problem'
-import { currentIdentity, type Identity, type Role, signIn, signOut, whenUnauthenticated } from '@/api/session'
+import { changePassword, currentIdentity, type Identity, type Role, signIn, signOut, whenUnauthenticated } from '@/api/session'
 
 const rank: Record<Role, number> = { viewer: 0, operator: 1, admin: 2 }
 
+// 会话的 cookie 脚本看不见；这个记号只说登录过，没有它就不必去问一个注定是 401 的问题。
+const hint = 'vega.signed-in'
+
 /** useSession 是登录着的人与他能做什么；API 自己会拒绝，这里只是不把做不了的给人看。 */
 export const useSession = defineStore('session', () => {
+  const queries = useQueryCache()
   const identity = ref<Identity | null>(null)
   const known = ref(false)
   /** ended 在会话被收回或过期之后为真，直到重新登录：登录页因此说得出为什么。 */
@@ -16,28 +21,49 @@ export const useSession = defineStore('session', () => {
   const role = computed(() => identity.value?.role ?? null)
   const mustChangePassword = computed(() => identity.value?.must_change_password ?? false)
 
+  function settle(who: Identity | null): void {
+    identity.value = who
+    known.value = true
+    if (who) localStorage.setItem(hint, 'yes')
+    else localStorage.removeItem(hint)
+  }
+
   /** load 问一次是谁；之后只在登录与注销时变。 */
   async function load(): Promise<void> {
     if (known.value) return
-    identity.value = await currentIdentity()
-    known.value = true
+    const before = localStorage.getItem(hint)
+    settle(before ? await currentIdentity() : null)
+    ended.value = before === 'yes' && identity.value === null
   }
 
   async function enter(name: string, password: string): Promise<void> {
-    identity.value = await signIn(name, password)
-    known.value = true
+    welcome(await signIn(name, password))
+    forget()
+  }
+
+  /** renew 换掉自己的口令；会话随之换了一个。 */
+  async function renew(current: string, next: string): Promise<void> {
+    welcome(await changePassword(current, next))
+  }
+
+  function welcome(who: Identity): void {
+    settle(who)
     ended.value = false
   }
 
   async function leave(): Promise<void> {
     await signOut()
-    identity.value = null
+    settle(null)
   }
 
-  /** reload 再问一次：换了口令之后，会话的样子变了。 */
-  async function reload(): Promise<void> {
-    identity.value = await currentIdentity()
-    known.value = true
+  /** outward 是要去提供方登录：回来时已经有了会话，得记得去问。 */
+  function outward(): void {
+    localStorage.setItem(hint, 'maybe')
+  }
+
+  /** forget 扔掉取来的一切：下一个登录的人不该看见上一个人的。 */
+  function forget(): void {
+    for (const entry of queries.getEntries()) if (!entry.active) queries.remove(entry)
   }
 
   function can(least: Role): boolean {
@@ -48,11 +74,11 @@ export const useSession = defineStore('session', () => {
   function onLost(go: (p: Problem) => void): void {
     whenUnauthenticated((p) => {
       if (identity.value === null) return
-      identity.value = null
+      settle(null)
       ended.value = true
       go(p)
     })
   }
 
-  return { identity, known, ended, role, mustChangePassword, load, reload, enter, leave, can, onLost }
+  return { identity, known, ended, role, mustChangePassword, load, enter, renew, leave, outward, can, onLost }
 })

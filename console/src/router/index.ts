@@ -4,6 +4,8 @@ import type { Role } from '@/api/session'
 import { useSession } from '@/composables/useSession'
 import AppShell from '@/layouts/AppShell.vue'
 
+import { safeNext } from './next'
+
 declare module 'vue-router' {
   interface RouteMeta {
     /** noun 是页面的目录名，也是 nav.<noun> 那句文字。 */
@@ -53,7 +55,7 @@ router.beforeEach(async (to) => {
     return true
   }
   const inside = session.identity !== null && !session.mustChangePassword
-  if (to.name === 'login') return inside ? { name: 'overview' } : true
+  if (to.name === 'login') return inside ? safeNext(to.query.next) : true
   return inside ? true : { name: 'login', query: to.fullPath === '/' ? {} : { next: to.fullPath } }
 })
 

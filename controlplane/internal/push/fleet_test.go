@@ -235,6 +235,25 @@ func TestFleet_DrainReachesALocalNodeAtOnceAndOnlyOnce(t *testing.T) {
 	}
 }
 
+func TestFleet_ANodeToldToDrainThatLeavesBeforeSayingSoHasDrained(t *testing.T) {
+	r := startReplica(t, "a", newMemory(), &source{cur: snap(1, 10)}, push.ServiceConfig{})
+	n := connect(t, r, "n1", 1, 0, "")
+	n.ack(n.next())
+	if err := r.fleet.Drain(t.Context(), "n1"); err != nil {
+		t.Fatal(err)
+	}
+	if n.nextMessage().GetDrain() == nil {
+		t.Fatal("no drain")
+	}
+	// 开关刚打开时，早已备好的一份自述还说没有。
+	n.send(&configv1.WatchRequest{Message: &configv1.WatchRequest_Status{Status: &configv1.NodeStatus{InFlight: 2}}})
+	n.close()
+	eventually(t, func() bool {
+		nodes, err := r.fleet.Nodes(t.Context())
+		return err == nil && len(nodes) == 1 && !nodes[0].Connected && nodes[0].Draining
+	})
+}
+
 func TestFleet_TwoHundredNodesConvergeAndAReconnectStormSendsNoBytes(t *testing.T) {
 	const count, size = 200, 256 << 10
 	src := &source{cur: snap(1, size)}

@@ -36,11 +36,12 @@ func (s *session) close(reason error) {
 }
 
 // requestDrain 让写者发一次 Drain；持 Fleet.mu 时调用。
+// 手上没有事的节点来不及再自述一次就走了，所以从此刻起就算它在退出：不然奉命走的会被当成失联。
 func (s *session) requestDrain() {
 	if s.drainSent {
 		return
 	}
-	s.drainSent = true
+	s.drainSent, s.node.Draining = true, true
 	s.drain <- struct{}{}
 }
 
@@ -84,7 +85,7 @@ func (s *session) nacked(n *configv1.Nack) {
 func (s *session) status(st *configv1.NodeStatus) {
 	n := &s.node
 	n.InFlight, n.Waiting, n.Unreported = max(st.GetInFlight(), 0), max(st.GetWaiting(), 0), max(st.GetUnreported(), 0)
-	n.Draining, n.LastError = st.GetDraining(), oneLine(st.GetLastError())
+	n.Draining, n.LastError = st.GetDraining() || s.drainSent, oneLine(st.GetLastError())
 	n.Ejections, n.Journal = ejections(st.GetEjections()), journalOf(st.GetJournal())
 }
 
