@@ -135,6 +135,7 @@ test('写出名字才删得掉', async ({ page, admin }) => {
 })
 
 test('密钥的一生：新建、用得了、轮换后两把都能用、改期限、吊销后哪个节点都是 401', async ({ page, admin, control }) => {
+  test.slow()
   await admin.apply({ apps: [{ name: 'life' }] })
   await signIn(page, 'operator')
   await page.goto('/apps/life')
@@ -215,6 +216,7 @@ test('重名的密钥：API 的错误留在框里', async ({ page, admin, allow 
 })
 
 test('一万把密钥：页面不卡，找得到', async ({ page, admin }) => {
+  test.slow()
   await admin.manyKeys(10_000, 'huge')
   await signIn(page, 'operator')
   await opens(page, '/apps/huge', page.getByText('10000 把'))
@@ -254,6 +256,7 @@ test('取不到就说，能再试', async ({ page, allow }) => {
 })
 
 test('两种语言、手机宽', async ({ page, admin, control }) => {
+  test.slow()
   await admin.apply({ apps: [
     { name: 'team-a', weight: 3, limits: { max_concurrency: 32, requests_per_minute: 600, tokens_per_minute: 200_000 }, models: ['*'], budget: { tokens: 400 } },
     { name: 'night-batch', enabled: false, class: 'batch', models: ['org/*', 'slow', 'chat'], keys: [{ name: 'nightly', expires_at: new Date(Date.now() + 3 * 86_400_000).toISOString() }, { name: 'old', expires_at: '2026-01-01T00:00:00Z' }, { name: 'web' }], budget: { amount: 100, soft_percent: 80 } },
