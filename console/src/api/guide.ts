@@ -26,16 +26,23 @@ export async function addModel(name: string, server: string, upstreamModel: stri
   return written(undefined, response)
 }
 
-/** addApp 新建一个什么模型都能用的应用与一把密钥；data 是密钥的明文，只有这一次。 */
-export async function addApp(name: string, key: string): Promise<Written<string>> {
-  const { data, response } = await api.POST('/apps', { body: { name, models: ['*'], keys: [{ name: key }] } as Schemas['App'] })
-  return written(data!.keys?.[0]?.secret ?? '', response)
+/** FreshKey 是刚建的一把密钥：明文只有这一次；id 认得出用它的请求，重名的旧密钥混不进来。 */
+export interface FreshKey {
+  id: string
+  secret: string
 }
 
-/** addKey 给已有的应用再建一把密钥；data 是它的明文。 */
-export async function addKey(app: string, key: string): Promise<Written<string>> {
+/** addApp 新建一个什么模型都能用的应用与一把密钥。 */
+export async function addApp(name: string, key: string): Promise<Written<FreshKey>> {
+  const { data, response } = await api.POST('/apps', { body: { name, models: ['*'], keys: [{ name: key }] } as Schemas['App'] })
+  const made = data!.keys?.[0]
+  return written({ id: made?.id ?? '', secret: made?.secret ?? '' }, response)
+}
+
+/** addKey 给已有的应用再建一把密钥。 */
+export async function addKey(app: string, key: string): Promise<Written<FreshKey>> {
   const { data, response } = await api.POST('/apps/{name}/keys', { params: { path: { name: app } }, body: { name: key } })
-  return written(data!.secret ?? '', response)
+  return written({ id: data!.id, secret: data!.secret ?? '' }, response)
 }
 
 /** names 是已有的服务器、模型与应用的名字：重新载入之后从这里接着走。 */

@@ -2,7 +2,7 @@ import { useQuery, useQueryCache } from '@pinia/colada'
 import { defineStore } from 'pinia'
 import { computed, ref } from 'vue'
 
-import { names } from '@/api/guide'
+import { type FreshKey, names } from '@/api/guide'
 import type { Overview } from '@/api/live'
 
 /** Step 是首次引导的四步。 */
@@ -31,7 +31,7 @@ export const useGuide = defineStore('guide', () => {
   /** listed 是试连时上游自报的模型，下一步挑。 */
   const listed = ref<{ server: string; models: string[] } | null>(null)
   const model = ref('')
-  const fresh = ref<{ app: string; key: string; secret: string } | null>(null)
+  const fresh = ref<FreshKey | null>(null)
 
   function finish(): void {
     engaged.value = false
