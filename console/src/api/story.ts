@@ -7,7 +7,7 @@ export async function storyOf(id: string): Promise<Story | null> {
   return (await api.GET('/requests', { params: { query: { id, limit: 1 } } })).data!.items[0] ?? null
 }
 
-/** latestBy 是一把密钥最近的一个请求；没有则为 null。 */
-export async function latestBy(app: string, key: string): Promise<Story | null> {
-  return (await api.GET('/requests', { params: { query: { key: [`${app}/${key}`], limit: 1 } } })).data!.items[0] ?? null
+/** latestBy 是一把密钥（按 id）最近的一个请求；没有则为 null。 */
+export async function latestBy(keyId: string): Promise<Story | null> {
+  return (await api.GET('/requests', { params: { query: { key: [keyId], limit: 1 } } })).data!.items[0] ?? null
 }

@@ -57,9 +57,9 @@ export function useAppWrites() {
   const cache = useQueryCache()
   const saved = useSaved()
 
-  function reread(): void {
-    void cache.invalidateQueries({ key: ['apps'] })
-    void cache.invalidateQueries({ key: ['budgets'] })
+  // 重读失败了由各自的查询说，这里不再说一遍。
+  function reread(exact = false): void {
+    for (const key of ['apps', 'budgets']) cache.invalidateQueries({ key: [key], exact }).catch(() => {})
   }
 
   async function create(app: AppSettings): Promise<void> {
@@ -77,7 +77,8 @@ export function useAppWrites() {
   async function remove(name: string): Promise<void> {
     const w = await deleteApp(name)
     saved.announce(t('apps.saved.deleted', { name }), w.revision)
-    reread()
+    // 它自己的页也许还开着：没有了的不去重读。
+    reread(true)
   }
 
   /** turn 一次启用或停用许多应用，只成一个版本；撤销只翻回真正变了的。 */

@@ -14,7 +14,8 @@ export function useKeyWrites(app: () => string) {
   const { t } = useI18n()
   const cache = useQueryCache()
   const saved = useSaved()
-  const reread = () => void cache.invalidateQueries({ key: ['apps'] })
+  // 重读失败了由各自的查询说，这里不再说一遍。
+  const reread = () => void cache.invalidateQueries({ key: ['apps'] }).catch(() => {})
 
   async function create(name: string, expires: string | null): Promise<CreatedKey> {
     const w = await createKey(app(), name, expires)

@@ -30,7 +30,7 @@ export function useConfigWrites() {
   // 整份配置都可能变了：读过的全部重读。
   function announce(text: string, w: Written<ChangeResult>): void {
     saved.announce(text, w.revision)
-    void cache.invalidateQueries()
+    cache.invalidateQueries().catch(() => {})
   }
 
   async function restore(revision: number, note: string, etag: string): Promise<void> {

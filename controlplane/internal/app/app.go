@@ -170,7 +170,7 @@ func (a *App) assemble(ctx context.Context, cfg Config, version string) error {
 	httpServer := newServer(otelhttp.NewHandler(api, "admin", otelhttp.WithTracerProvider(tracers)), a.log)
 
 	a.ready.Store(&readiness{db.store, hub})
-	a.parts = []func(context.Context) error{reloader.Run, fleet.Run, budgets.Run, ingest.Run, roller.Run, keeper.Run, grantor.Run, watched.Run, db.watch,
+	a.parts = []func(context.Context) error{reloader.Run, fleet.Run, budgets.Run, ingest.Run, roller.Run, keeper.Run, grantor.Run, people.Run, watched.Run, db.watch,
 		func(ctx context.Context) error { return runGRPC(ctx, grpcServer, a.listeners.grpc) },
 		func(ctx context.Context) error { return runHTTP(ctx, httpServer, a.listeners.http) },
 	}

@@ -120,7 +120,7 @@ func ensureFirst(ctx context.Context, cfg Config, people *identity.Service, log 
 		return fmt.Errorf("look for operators: %w", err)
 	}
 	if len(have) > 0 {
-		return forgetFirst(ctx, path, people)
+		return forgetFirst(ctx, path, people, log)
 	}
 	password := identity.NewOneTimePassword()
 	kept := keepFirst(cfg, path, password.Reveal(), log)
@@ -153,8 +153,8 @@ func keepFirst(cfg Config, path, password string, log *zap.Logger) bool {
 	return err == nil
 }
 
-// forgetFirst 删去已经没有用的口令文件。
-func forgetFirst(ctx context.Context, path string, people *identity.Service) error {
+// forgetFirst 删去已经没有用的口令文件。删不去（目录不可写）只记一行：它已经打不开什么，不值得因此起不来。
+func forgetFirst(ctx context.Context, path string, people *identity.Service, log *zap.Logger) error {
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -165,5 +165,8 @@ func forgetFirst(ctx context.Context, path string, people *identity.Service) err
 	if err == nil && first.MustChangePassword && first.Version == 1 { // 重设过的也是一次性口令，但不是文件里的那一个
 		return nil
 	}
-	return os.Remove(path)
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		log.Warn("the file of the first one-time password is of no more use and cannot be removed; remove it yourself", zap.Error(err))
+	}
+	return nil
 }

@@ -3,7 +3,9 @@ package app_test
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -11,9 +13,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/vega-gateway/vega/controlplane/internal/app"
 	"github.com/vega-gateway/vega/controlplane/internal/identity/oidc/issuertest"
+	"github.com/vega-gateway/vega/controlplane/internal/postgres/pgtest"
 )
 
 // send 像浏览器那样说话：没有令牌，带着 cookie。
@@ -102,6 +106,58 @@ func TestApp_APasswordFileThatAResetMadeUselessIsForgotten(t *testing.T) {
 	launch(t, onFreePorts(dir))
 	if _, err := os.Stat(filepath.Join(dir, "admin-password")); !os.IsNotExist(err) {
 		t.Errorf("the file still holds a password that does not work: %v", err)
+	}
+}
+
+func TestApp_ClearsSessionsThatHaveEnded(t *testing.T) {
+	cfg := onFreePorts(t.TempDir())
+	cfg.DatabaseURL = pgtest.New(t, nil)
+	first := launch(t, cfg)
+	password, err := os.ReadFile(filepath.Join(cfg.DataDir, "admin-password"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if code, body, _ := first.send("POST", "/session", fmt.Sprintf(`{"name":"admin","password":%q}`, strings.TrimSpace(string(password))), nil); code != http.StatusCreated {
+		t.Fatalf("%d %s", code, body)
+	}
+	first.stop()
+	db, err := sql.Open("pgx", cfg.DatabaseURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	if _, err := db.ExecContext(t.Context(), "UPDATE operator_sessions SET expires_at = now() - interval '1 second'"); err != nil {
+		t.Fatal(err)
+	}
+	launch(t, cfg)
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		var left int
+		if err := db.QueryRowContext(t.Context(), "SELECT count(*) FROM operator_sessions").Scan(&left); err != nil {
+			t.Fatal(err)
+		}
+		if left == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d ended sessions are kept for ever", left)
+		}
+	}
+}
+
+// 别的副本刚删去、或目录不可写：口令已经没有用，不值得因此起不来。
+func TestApp_StartsEvenIfTheUselessPasswordFileCannotBeRemoved(t *testing.T) {
+	dir := t.TempDir()
+	first := launch(t, onFreePorts(dir))
+	if code, body := first.admin(http.MethodPost, "/operators/admin/reset-password", ""); code != http.StatusOK {
+		t.Fatalf("%d %s", code, body)
+	}
+	first.stop()
+	file := filepath.Join(dir, "admin-password")
+	if err := errors.Join(os.Remove(file), os.MkdirAll(filepath.Join(file, "stuck"), 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	if code, _ := launch(t, onFreePorts(dir)).admin(http.MethodGet, "/operators", ""); code != http.StatusOK {
+		t.Errorf("%d", code)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"strings"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -35,11 +36,13 @@ func (s *Service) Login(ctx context.Context, name string, password catalog.Secre
 	}
 	a, err := s.verify(ctx, name, password)
 	if err != nil {
+		s.refund(ctx, err, account, from)
 		s.refuse(ctx, name, ByPassword, err)
 		return Opened{}, err
 	}
 	opened, err := s.open(ctx, a, ByPassword, c)
 	if err != nil {
+		s.refund(ctx, err, account, from)
 		return Opened{}, err
 	}
 	s.absolve(ctx, account, from)
@@ -49,7 +52,7 @@ func (s *Service) Login(ctx context.Context, name string, password catalog.Secre
 // charge 先记一笔：验完才记，同时来的一百个请求就都验得成。
 func (s *Service) charge(ctx context.Context, name string, c Client) (account, from Bucket, err error) {
 	at := network(c.Address)
-	known, err := s.store.LoggedInFrom(ctx, name, c.Address.String())
+	known, err := s.store.LoggedInFrom(ctx, name, at)
 	if err != nil {
 		return account, from, err
 	}
@@ -66,8 +69,22 @@ func (s *Service) charge(ctx context.Context, name string, c Client) (account, f
 
 // absolve 销账不成只是下次多等一会儿，登录已经成了。
 func (s *Service) absolve(ctx context.Context, account, from Bucket) {
+	ctx, cancel := afterwards(ctx)
+	defer cancel()
 	if err := s.store.Absolve(ctx, account, from); err != nil {
 		s.log.Warn("cannot clear failed sign-ins", zap.Error(err))
+	}
+}
+
+// refund 退回没有验成的那一笔：数据库走开了、等着登录的人太多、人先走了，都不是猜错。口令不对的不退，哪怕人已经走了。
+func (s *Service) refund(ctx context.Context, cause error, buckets ...Bucket) {
+	if vegaerr.CodeOf(cause) == vegaerr.Unauthenticated {
+		return
+	}
+	ctx, cancel := afterwards(ctx)
+	defer cancel()
+	if err := s.store.Refund(ctx, buckets); err != nil {
+		s.log.Warn("cannot give back a sign-in that was not checked", zap.Error(err))
 	}
 }
 
@@ -101,12 +118,20 @@ func (s *Service) rehash(ctx context.Context, a Account, password catalog.Secret
 	}
 }
 
+// afterwards 给登录之后非做不可的事：客户端走了也做完，不然猜完就断开的人不留痕迹。
+func afterwards(ctx context.Context) (context.Context, context.CancelFunc) {
+	const patience = 2 * time.Second
+	return context.WithTimeout(context.WithoutCancel(ctx), patience)
+}
+
 // refuse 记下一次失败的登录；note 是方式与缘由。输进来的名字可能是错填的口令，所以只记认得的名字的样子。
 func (s *Service) refuse(ctx context.Context, name string, method Method, cause error) {
 	e := vegaerr.As(cause)
 	if e.Code != vegaerr.Unauthenticated && e.Code != vegaerr.Denied {
 		return
 	}
+	ctx, cancel := afterwards(ctx)
+	defer cancel()
 	o := OriginOf(ctx)
 	o.Action, o.Object = actionRefused, "operator "+s.shown(ctx, name)
 	if err := s.store.Record(ctx, Entry{Origin: o, Note: string(method) + ": " + e.ReasonOrCode()}); err != nil {
@@ -158,6 +183,7 @@ func (s *Service) ChangePassword(ctx context.Context, p Principal, current, next
 		return Opened{}, invalid("current_password", "is not right")
 	}
 	if err != nil {
+		s.refund(ctx, err, account, from)
 		return Opened{}, err
 	}
 	s.absolve(ctx, account, from)

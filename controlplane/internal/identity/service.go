@@ -71,18 +71,18 @@ func New(cfg Config, deps Deps) (*Service, error) {
 // Idle 是会话的空闲期限。
 func (s *Service) Idle() time.Duration { return s.cfg.Idle }
 
-// Run 不时清掉过期的会话与旧的失败，直到 ctx 结束（返回 nil）。过期的本来就不认，清得迟些只是占地方。
+// Run 起来时与此后不时清掉过期的会话与旧的失败，直到 ctx 结束（返回 nil）。过期的本来就不认，清得迟些只是占地方。
 func (s *Service) Run(ctx context.Context) error {
 	t := time.NewTicker(purgeEvery)
 	defer t.Stop()
 	for {
+		if err := s.store.Purge(ctx, s.cfg.Idle, AddressRule().Forget); err != nil && ctx.Err() == nil {
+			s.log.Warn("cannot purge expired sessions", zap.Error(err))
+		}
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-t.C:
-		}
-		if err := s.store.Purge(ctx, s.cfg.Idle, AddressRule().Forget); err != nil && ctx.Err() == nil {
-			s.log.Warn("cannot purge expired sessions", zap.Error(err))
 		}
 	}
 }

@@ -27,7 +27,7 @@ func (p *purger) Purge(_ context.Context, idle, forget time.Duration) error {
 	return nil
 }
 
-func TestService_PurgesNowAndThenAndSurvivesAnAbsentDatabase(t *testing.T) {
+func TestService_PurgesAtOnceAndNowAndThenAndSurvivesAnAbsentDatabase(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &purger{}
 		s, err := New(Config{Idle: time.Hour, Argon: cheap()}, Deps{Store: p, Log: zap.NewNop()})
@@ -42,7 +42,7 @@ func TestService_PurgesNowAndThenAndSurvivesAnAbsentDatabase(t *testing.T) {
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
-		if p.calls != 3 || p.idle != time.Hour || p.forget < AccountRule().Forget {
+		if p.calls != 4 || p.idle != time.Hour || p.forget < AccountRule().Forget {
 			t.Errorf("got %+v", p)
 		}
 	})

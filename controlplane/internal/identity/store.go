@@ -17,12 +17,14 @@ type Store interface {
 	Charge(ctx context.Context, buckets []Bucket) (wait time.Duration, err error)
 	// Absolve 销账：忘掉 forget 那一桶，退回 refund 那一桶的一笔。
 	Absolve(ctx context.Context, forget, refund Bucket) error
+	// Refund 在每一桶里退回一笔，连同它带来的等待。
+	Refund(ctx context.Context, buckets []Bucket) error
 	// Record 单独写一条审计。
 	Record(ctx context.Context, e Entry) error
 	// Audit 由新到旧列出一页。
 	Audit(ctx context.Context, q Query) ([]Entry, error)
-	// LoggedInFrom 说 actor 三十天内从 address 登录成功过没有。
-	LoggedInFrom(ctx context.Context, actor, address string) (bool, error)
+	// LoggedInFrom 说 actor 三十天内从 network 登录成功过没有；network 是一个 IPv4 地址，或一个 IPv6 的网段。
+	LoggedInFrom(ctx context.Context, actor, network string) (bool, error)
 	// Purge 清掉过期的会话与忘得掉的失败。
 	Purge(ctx context.Context, idle, forget time.Duration) error
 }

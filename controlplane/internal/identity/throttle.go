@@ -31,8 +31,9 @@ func AddressRule() Rule {
 }
 
 // Charge 先记一笔失败；还没到可以再试的时候则不记，给出还要等多久。
+// 比 Cap 还长的等待是钟拨回来之前记的，不作数：不然钟差了多久，人就被锁在外面多久。
 func (r Rule) Charge(t Tries, now time.Time) (Tries, time.Duration) {
-	if wait := t.FreeAt.Sub(now); wait > 0 {
+	if wait := t.FreeAt.Sub(now); wait > 0 && wait <= r.Cap {
 		return t, wait
 	}
 	if now.Sub(t.LastAt) > r.Forget {

@@ -71,6 +71,20 @@ func TestRule_NeverWaitsLongerThanTheCap(t *testing.T) {
 	})
 }
 
+// 数据库的钟曾快了一天：那时记下的等待，钟拨回来之后不作数。
+func TestRule_AClockSetBackDoesNotLockAnybodyOut(t *testing.T) {
+	rule, now := AccountRule(), time.Unix(1_800_000_000, 0)
+	fast, tries := now.Add(24*time.Hour), Tries{}
+	for range 10 {
+		tries, _ = rule.Charge(tries, fast)
+		fast = tries.FreeAt
+	}
+	next, wait := rule.Charge(tries, now)
+	if wait != 0 || next.FreeAt.Sub(now) > rule.Cap || next.Failures != 11 {
+		t.Errorf("wait %v, next %+v", wait, next)
+	}
+}
+
 func TestBuckets_AreBoundedAndKeepKindsApart(t *testing.T) {
 	addr := netip.MustParseAddr("192.0.2.1")
 	for i := range 100_000 {

@@ -8,6 +8,7 @@ import (
 	"math"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -141,8 +142,12 @@ func (s *Store) Audit(ctx context.Context, q identity.Query) ([]identity.Entry, 
 }
 
 // LoggedInFrom 实现 identity.Store。
-func (s *Store) LoggedInFrom(ctx context.Context, actor, address string) (bool, error) {
-	known, err := s.q.LoggedInFrom(ctx, storable(actor), address)
+func (s *Store) LoggedInFrom(ctx context.Context, actor, network string) (bool, error) {
+	prefix := ""
+	if strings.Contains(network, "/") {
+		prefix = network
+	}
+	known, err := s.q.LoggedInFrom(ctx, storable(actor), network, prefix)
 	return known, configErr(err)
 }
 

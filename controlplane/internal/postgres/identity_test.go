@@ -168,6 +168,50 @@ func TestCharge_AcrossReplicasAsManyAreChargedAsTheRuleAllows(t *testing.T) {
 	}
 }
 
+func TestRefund_TakesBackOneFailureOfEachAndTheWait(t *testing.T) {
+	s, _ := openTest(t)
+	rule := identity.Rule{Free: 2, Base: time.Hour, Cap: time.Hour, Forget: 24 * time.Hour}
+	buckets := []identity.Bucket{{Number: 7, Rule: rule}, {Number: 70_000, Rule: rule}}
+	for range 2 {
+		if wait, err := s.Charge(t.Context(), buckets); err != nil || wait != 0 {
+			t.Fatalf("%v %v", wait, err)
+		}
+	}
+	if wait, err := s.Charge(t.Context(), buckets); err != nil || wait == 0 {
+		t.Fatalf("%v %v", wait, err)
+	}
+	if err := s.Refund(t.Context(), buckets); err != nil {
+		t.Fatal(err)
+	}
+	if wait, err := s.Charge(t.Context(), buckets); err != nil || wait != 0 {
+		t.Fatalf("given back, and yet: %v %v", wait, err)
+	}
+	if wait, err := s.Charge(t.Context(), buckets); err != nil || wait == 0 {
+		t.Fatalf("more was given back than taken: %v %v", wait, err)
+	}
+}
+
+func TestLoggedInFrom_IPv6IsKnownByItsNetworkAndIPv4ByItsAddress(t *testing.T) {
+	s, _ := openTest(t)
+	a := alice(t, s)
+	for n, address := range []string{"2001:db8:1:2:aaaa::1", "192.0.2.1", "fe80::1%eth0", ""} {
+		ctx := identity.WithOrigin(t.Context(), identity.Origin{Kind: identity.KindOperator, Actor: "alice", Address: address, Action: "session.open"})
+		if _, err := s.OpenSession(ctx, opening(a, n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for network, want := range map[string]bool{
+		"2001:db8:1:2::/64": true, "2001:db8:1:3::/64": false, "192.0.2.1": true, "192.0.2.2": false, "fe80::/64": true, "invalid IP": false,
+	} {
+		if known, err := s.LoggedInFrom(t.Context(), "alice", network); err != nil || known != want {
+			t.Errorf("%s: %v %v", network, known, err)
+		}
+		if known, err := s.LoggedInFrom(t.Context(), "bob", network); err != nil || known {
+			t.Errorf("bob from %s: %v %v", network, known, err)
+		}
+	}
+}
+
 func TestAccounts_OnlyOneReplicaMakesTheFirst(t *testing.T) {
 	one, url := openTest(t)
 	stores := []*Store{one, openAt(t, url)}

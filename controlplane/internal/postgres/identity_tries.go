@@ -53,5 +53,14 @@ func (s *Store) Absolve(ctx context.Context, forget, refund identity.Bucket) err
 	if err := s.q.ForgetTries(ctx, forget.Number); err != nil {
 		return configErr(err)
 	}
-	return configErr(s.q.RefundTries(ctx, refund.Number))
+	return s.Refund(ctx, []identity.Bucket{refund})
+}
+
+// Refund 实现 identity.Store；行按桶号锁，同 Charge。
+func (s *Store) Refund(ctx context.Context, buckets []identity.Bucket) error {
+	numbers := make([]int32, 0, len(buckets))
+	for _, b := range buckets {
+		numbers = append(numbers, b.Number)
+	}
+	return configErr(s.q.RefundTries(ctx, numbers))
 }

@@ -118,14 +118,19 @@ UPDATE login_tries SET failures = @failures, free_at = @free_at, last_at = @last
 DELETE FROM login_tries WHERE bucket = @bucket;
 
 -- name: RefundTries :exec
-UPDATE login_tries SET failures = greatest(failures - 1, 0), free_at = 'epoch' WHERE bucket = @bucket;
+UPDATE login_tries SET failures = greatest(failures - 1, 0), free_at = 'epoch'
+WHERE bucket IN (SELECT t.bucket FROM login_tries t WHERE t.bucket = ANY(@buckets::integer[]) ORDER BY t.bucket FOR UPDATE);
 
 -- name: PurgeTries :execrows
 DELETE FROM login_tries WHERE last_at < clock_timestamp() - make_interval(secs => @forget_seconds::float8);
 
 -- name: LoggedInFrom :one
+-- prefix 为空则只看 address。存下的地址带着网卡名（fe80::1%eth0）的，去掉它再比。
 SELECT EXISTS (
-    SELECT 1 FROM audit WHERE action = 'session.open' AND actor = @actor AND address = @address AND at > clock_timestamp() - interval '30 days'
+    SELECT 1 FROM audit WHERE action = 'session.open' AND actor = @actor AND at > clock_timestamp() - interval '30 days' AND (
+        address = @address
+        OR CASE WHEN address ~ '^[0-9a-f:]*:[0-9a-f:]*(%.*)?$' THEN split_part(address, '%', 1)::inet <<= nullif(@prefix::text, '')::inet END
+    )
 )::boolean;
 
 -- name: AddAudit :exec

@@ -608,12 +608,16 @@ func (q *Queries) LockTries(ctx context.Context, buckets []int32) ([]LockTriesRo
 
 const loggedInFrom = `-- name: LoggedInFrom :one
 SELECT EXISTS (
-    SELECT 1 FROM audit WHERE action = 'session.open' AND actor = $1 AND address = $2 AND at > clock_timestamp() - interval '30 days'
+    SELECT 1 FROM audit WHERE action = 'session.open' AND actor = $1 AND at > clock_timestamp() - interval '30 days' AND (
+        address = $2
+        OR CASE WHEN address ~ '^[0-9a-f:]*:[0-9a-f:]*(%.*)?$' THEN split_part(address, '%', 1)::inet <<= nullif($3::text, '')::inet END
+    )
 )::boolean
 `
 
-func (q *Queries) LoggedInFrom(ctx context.Context, actor string, address string) (bool, error) {
-	row := q.db.QueryRow(ctx, loggedInFrom, actor, address)
+// prefix 为空则只看 address。存下的地址带着网卡名（fe80::1%eth0）的，去掉它再比。
+func (q *Queries) LoggedInFrom(ctx context.Context, actor string, address string, prefix string) (bool, error) {
+	row := q.db.QueryRow(ctx, loggedInFrom, actor, address, prefix)
 	var column_1 bool
 	err := row.Scan(&column_1)
 	return column_1, err
@@ -668,11 +672,12 @@ func (q *Queries) PurgeTries(ctx context.Context, forgetSeconds float64) (int64,
 }
 
 const refundTries = `-- name: RefundTries :exec
-UPDATE login_tries SET failures = greatest(failures - 1, 0), free_at = 'epoch' WHERE bucket = $1
+UPDATE login_tries SET failures = greatest(failures - 1, 0), free_at = 'epoch'
+WHERE bucket IN (SELECT t.bucket FROM login_tries t WHERE t.bucket = ANY($1::integer[]) ORDER BY t.bucket FOR UPDATE)
 `
 
-func (q *Queries) RefundTries(ctx context.Context, bucket int32) error {
-	_, err := q.db.Exec(ctx, refundTries, bucket)
+func (q *Queries) RefundTries(ctx context.Context, buckets []int32) error {
+	_, err := q.db.Exec(ctx, refundTries, buckets)
 	return err
 }
 
