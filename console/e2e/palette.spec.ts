@@ -83,7 +83,12 @@ test('动作：新建去到名单、换颜色、换语言、退出登录；只�
   await page.keyboard.press('Control+k')
   await page.getByRole('combobox').fill('new server')
   await page.keyboard.press('Enter')
-  await expect(page).toHaveURL(/\/servers\?new=1$/)
+  await expect(page.getByRole('dialog', { name: 'New server' })).toBeVisible()
+  await expect(page).toHaveURL(/\/servers$/)
+  for (const [path, title] of [['/models?new=1', 'New model'], ['/apps?new=1', /New app/]] as const) {
+    await page.goto(path)
+    await expect(page.getByRole('dialog', { name: title })).toBeVisible()
+  }
 })
 
 test('五百个服务器里照样一打就有', async ({ page, admin }) => {

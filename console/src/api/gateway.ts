@@ -92,14 +92,17 @@ export async function chat(base: string, key: string, request: ChatRequest, hand
     const place = placeOf(text)
     if (place) handlers.place(place)
   }
+  let done = false
   try {
     for await (const m of messages(response.body, () => {}, comment)) {
-      if (m.data === '[DONE]') return
-      take(JSON.parse(m.data) as Wire, response.status, handlers)
+      // [DONE] 之后还要读到头：先走了，网关就当客户端半路挂断。
+      if (m.data === '[DONE]') done = true
+      else take(JSON.parse(m.data) as Wire, response.status, handlers)
     }
   } catch (e) {
     if (signal.aborted || e instanceof GatewayError) throw e
   }
+  if (done) return
   throw new GatewayError(response.status, 'stream_cut', '', 'the stream ended before [DONE]')
 }
 
