@@ -23,11 +23,12 @@ func welcome(w io.Writer, g greeting) {
 	fmt.Fprintln(w, "\nVega is up."+g.passed())
 	fmt.Fprintf(w, `
   Console        %s/
+  Guide          %s/?guide=1   (a server, a model, an app, a working curl: under two minutes)
   Sign in        %s
   API base URL   %s
   API key        %s
   Admin token    %s
-`, adminURL, signIn(g.controlplane, tokenFile), apiURL, g.key(), tokenFile)
+`, adminURL, adminURL, signIn(g.controlplane, tokenFile), apiURL, g.key(), tokenFile)
 	if g.demo.Key != "" && g.chatError == "" {
 		fmt.Fprintf(w, `
 Try it:
