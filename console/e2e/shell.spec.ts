@@ -106,3 +106,12 @@ test('会话被收回：去登录页，回来接着看原来的页', async ({ pa
   await page.goto('/playground?model=chat')
   await expect(page.getByRole('link', { name: /3\/3 个节点/ })).toBeVisible()
 })
+
+test('没有的一页说清楚，回得去', async ({ page }) => {
+  await signIn(page, 'viewer')
+  await page.goto('/missing')
+  await expect(page.getByRole('heading', { name: '没有这一页' })).toBeVisible()
+  await axe(page)
+  await page.getByRole('link', { name: '回到总览' }).click()
+  await expect(page.getByRole('heading', { level: 1, name: '总览' })).toBeVisible()
+})

@@ -35,6 +35,23 @@ func TestConsole(t *testing.T) {
 	var got playwright
 	readJSON(t, out, err, &got)
 	got.report().run(t, err)
+	if os.Getenv("VEGA_BROWSER_ARGS") == "" {
+		everyPage(t, got.looked())
+	}
+}
+
+// everyPage 要 axe 查过每一页：一页一个 console/src/pages/<名词>/index.vue。
+func everyPage(t *testing.T, looked map[string]bool) {
+	t.Helper()
+	pages, err := filepath.Glob(filepath.Join(root(t), "console", "src", "pages", "*", "index.vue"))
+	if err != nil || len(pages) == 0 {
+		t.Fatalf("found %d pages: %v", len(pages), err)
+	}
+	for _, path := range pages {
+		if page := filepath.Base(filepath.Dir(path)); !looked[page] {
+			t.Errorf("axe never looked at the page %s: call axe(page) in its spec", page)
+		}
+	}
 }
 
 // settleAdmin 让头一个管理员以 adminPassword 登录：先给他一次性口令，再换掉。

@@ -1,6 +1,7 @@
 package browser
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -91,8 +92,9 @@ type playwrightSuite struct {
 	Specs       []struct {
 		Title string
 		Tests []struct {
-			Status  string // expected、unexpected、flaky、skipped
-			Results []struct {
+			Status      string // expected、unexpected、flaky、skipped
+			Annotations []struct{ Type, Description string }
+			Results     []struct {
 				Status      string
 				Errors      []playwrightError
 				Attachments []struct{ Name, Path string }
@@ -113,6 +115,24 @@ func (p playwright) report() report {
 		r.results = append(r.results, s.results(nil)...)
 	}
 	return r
+}
+
+// looked 是 axe 查过的页：路径的第一段，总览是 overview。
+func (p playwright) looked() map[string]bool {
+	pages := map[string]bool{}
+	for suites := p.Suites; len(suites) > 0; suites = suites[1:] {
+		suites = append(suites, suites[0].Suites...)
+		for _, spec := range suites[0].Specs {
+			for _, one := range spec.Tests {
+				for _, a := range one.Annotations {
+					if name, _, _ := strings.Cut(strings.Trim(a.Description, "/"), "/"); a.Type == "axe" {
+						pages[cmp.Or(name, "overview")] = true
+					}
+				}
+			}
+		}
+	}
+	return pages
 }
 
 // results 摊平一层 describe；above 是外层的标题。

@@ -212,7 +212,7 @@ export interface paths {
         put?: never;
         /**
          * 给操作员一个新的一次性口令
-         * @description 口令只在这次应答里；他的会话全部作废。
+         * @description 口令只在这次应答里；他的会话全部作废，令牌照旧有效（要一并作废就停用他，或逐个吊销）。
          */
         post: operations["resetPassword"];
         delete?: never;
@@ -981,7 +981,7 @@ export interface components {
          */
         Role: "viewer" | "operator" | "admin";
         /**
-         * @description 令牌的范围，只会把角色许可的收窄；write 含 read
+         * @description 令牌的范围，只会把角色许可的收窄；write 含 read。管理员的 identity:write 能造操作员、重置口令，因此等于管理员的全部权力，给出之前要想好
          * @enum {string}
          */
         Scope: "config:read" | "config:write" | "fleet:read" | "fleet:write" | "usage:read" | "identity:read" | "identity:write" | "audit:read";
@@ -1719,7 +1719,7 @@ export interface components {
             queue?: {
                 /**
                  * Format: int64
-                 * @description 最多等多久，毫秒；0 即不等，此刻不能开始就拒绝
+                 * @description 最多等多久，毫秒，1 至 3600000；不想排队就把 max_waiting 设为 0
                  * @default 30000
                  */
                 timeout_ms: number;

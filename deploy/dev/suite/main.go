@@ -54,8 +54,12 @@ func units() group {
 }
 
 func browser() group {
-	return group{name: "browser", dir: "deploy", args: []string{"-count=1", "-timeout=30m", "-run=^TestConsole$", "./browser"},
-		must: []string{"TestConsole/harness.spec.ts", "TestConsole/login.spec.ts", "TestConsole/weight.spec.ts"}}
+	g := group{name: "browser", dir: "deploy", args: []string{"-count=1", "-timeout=30m", "-run=^TestConsole$", "./browser"}}
+	for _, spec := range []string{"harness", "login", "weight", "shell", "palette", "guide", "overview", "queues", "requests", "usage", "nodes",
+		"servers", "models", "apps", "revisions", "playground", "audit", "access", "settings"} {
+		g.must = append(g.must, "TestConsole/"+spec+".spec.ts")
+	}
+	return g
 }
 
 // fleet 是真的进程：几个数据面、控制面与 PostgreSQL，打真的负荷。

@@ -2514,7 +2514,7 @@ type RotatedKey struct {
 	Secret *string `json:"secret,omitempty"`
 }
 
-// Scope 令牌的范围，只会把角色许可的收窄；write 含 read
+// Scope 令牌的范围，只会把角色许可的收窄；write 含 read。管理员的 identity:write 能造操作员、重置口令，因此等于管理员的全部权力，给出之前要想好
 type Scope string
 
 // Server 一个上游 LLM 端点
@@ -2588,7 +2588,7 @@ type Server struct {
 		// MaxWaiting 全部节点合计最多多少请求同时等；0 即谁也不等
 		MaxWaiting *int64 `json:"max_waiting,omitempty"`
 
-		// TimeoutMs 最多等多久，毫秒；0 即不等，此刻不能开始就拒绝
+		// TimeoutMs 最多等多久，毫秒，1 至 3600000；不想排队就把 max_waiting 设为 0
 		TimeoutMs *int64 `json:"timeout_ms,omitempty"`
 	} `json:"queue,omitempty"`
 
