@@ -14,11 +14,14 @@ function known(zone: string | undefined): string | undefined {
 
 type When = string | number | Date
 
-/** useFormat 按界面的语言、设置里的时区与货币写数与时刻；null 与缺席一律写作 –：不知道不是零。 */
-export function useFormat() {
+/**
+ * useFormat 按界面的语言、设置里的时区与货币写数与时刻；null 与缺席一律写作 –：不知道不是零。
+ * chosen 给出别的时区时按它写；空的仍是设置里的。
+ */
+export function useFormat(chosen?: () => string | undefined) {
   const { locale } = useI18n()
   const { data: about } = useAbout()
-  const zone = computed(() => known(about.value?.time_zone))
+  const zone = computed(() => known(chosen?.() || about.value?.time_zone))
 
   const formats = computed(() => {
     const l = locale.value

@@ -55,7 +55,7 @@ func units() group {
 
 func browser() group {
 	g := group{name: "browser", dir: "deploy", args: []string{"-count=1", "-timeout=30m", "-run=^TestConsole$", "./browser"}}
-	for _, spec := range []string{"harness", "login", "weight", "shell", "palette", "guide", "overview", "queues", "nodes",
+	for _, spec := range []string{"harness", "login", "weight", "shell", "palette", "guide", "overview", "queues", "requests", "usage", "nodes",
 		"servers", "models", "apps", "revisions", "playground", "audit", "access", "settings"} {
 		g.must = append(g.must, "TestConsole/"+spec+".spec.ts")
 	}
