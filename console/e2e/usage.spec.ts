@@ -168,6 +168,9 @@ test('两种语言、明暗、手机宽都好看', async ({ page, admin, control
   await expect(page.getByLabel('等价的 curl')).toBeVisible()
   await axe(page)
   await page.keyboard.press('Escape')
+  await expect(page.getByLabel('等价的 curl')).toBeHidden()
   await fitsPhone(page)
+  // 页面自己滚：窗口高一点，照得到下面的表与来源。
+  await page.setViewportSize({ width: 1280, height: 1500 })
   await portraits(page, 'usage')
 })
