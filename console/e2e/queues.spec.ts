@@ -64,8 +64,8 @@ test('上游要求暂停的目标有倒数', async ({ page, control }) => {
 test('被拒绝的按应用与缘由列出', async ({ page, admin, control }) => {
   await signIn(page, 'viewer')
   const gpu = await admin.get<Record<string, unknown>>('/servers/gpu-2')
-  await admin.put('/servers/gpu-2', { ...gpu, queue: { timeout_ms: 1000, max_waiting: 1 } })
-  await expect.poll(async () => Object.keys(await control.load({ model: 'slow', requests: 8, concurrency: 8 }))).toContain('429')
+  await admin.put('/servers/gpu-2?wait=true', { ...gpu, queue: { timeout_ms: 1000, max_waiting: 1 } })
+  expect(Object.keys(await control.load({ model: 'slow', requests: 8, concurrency: 8 }))).toContain('429')
   await page.goto('/queues')
   await expect(page.getByRole('region', { name: '最近 60 分钟的拒绝' }).getByRole('row', { name: /team-a.*queue_(full|timeout)/ }).first()).toBeVisible({ timeout: 20_000 })
 })

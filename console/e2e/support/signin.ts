@@ -57,4 +57,6 @@ async function rememberSignIn(page: Page): Promise<void> {
     sessionStorage.setItem('seeded', '1')
     localStorage.setItem('vega.signed-in', 'yes')
   })
+  // 已经在控制台里、刚退出过的那一页：开头的脚本不会再放一次。
+  if (page.url().startsWith('http')) await page.evaluate(() => localStorage.setItem('vega.signed-in', 'yes'))
 }
