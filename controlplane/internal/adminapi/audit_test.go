@@ -38,6 +38,20 @@ func (b *bench) audit(query string) (rows []auditRow) {
 	return page.Items
 }
 
+// 令牌结束它主人的会话：记的是主人的名字，不是令牌的。
+func TestAudit_ATokenThatEndsSessionsNamesTheirOwner(t *testing.T) {
+	b := onPostgres(t, openPostgres(t), behindProxy(t))
+	w := b.signedIn("alice", "operator", from("203.0.113.5")...)
+	var made struct{ Secret string }
+	w.do("POST", "/tokens", `{"name":"ci","role":"operator"}`).want(201).into(&made)
+	b.browser("Authorization", "Bearer "+made.Secret).do("DELETE", "/sessions", "").want(204)
+	w.do("GET", "/session", "").want(401)
+	row := b.audit("?action=session.end")[0]
+	if row.Actor != "token:ci" || row.Object != "operator alice" || len(row.Changes) != 1 || row.Changes[0].Name != "alice" {
+		t.Errorf("%+v", row)
+	}
+}
+
 func TestAudit_EveryWriteSaysWhoWhereWhatAndTheDiff(t *testing.T) {
 	b := onPostgres(t, openPostgres(t), behindProxy(t))
 	w := b.signedIn("alice", "admin", from("203.0.113.5")...)

@@ -64,6 +64,20 @@ func person(subject, name string, groups ...any) map[string]any {
 	return map[string]any{"sub": subject, "preferred_username": name, "groups": groups}
 }
 
+func TestOIDC_WhoeverHasNoPasswordIsToldSoInsteadOfThatItIsWrong(t *testing.T) {
+	issuer := issuertest.New(t)
+	b := onPostgres(t, openPostgres(t), behindProxy(t), withOIDC(t, issuer.URL, issuertest.ClientSecret))
+	w := b.browser(from("203.0.113.5")...)
+	issuer.Next(person("s-1", "carol", "staff"), nil)
+	if at := w.sso(); at != "/apps?x=1" {
+		t.Fatal(at)
+	}
+	p := w.changePassword("", newPassword).want(409).problem()
+	if !strings.Contains(p.Detail, "OpenID Connect") {
+		t.Errorf("%s", p.Detail)
+	}
+}
+
 func TestOIDC_SignsInWithTheMappedRoleAndFollowsTheProvider(t *testing.T) {
 	issuer := issuertest.New(t)
 	b := onPostgres(t, openPostgres(t), behindProxy(t), withOIDC(t, issuer.URL, issuertest.ClientSecret))
@@ -88,7 +102,7 @@ func TestOIDC_SignsInWithTheMappedRoleAndFollowsTheProvider(t *testing.T) {
 	if m := w.me(); m.Name != "alice@example.com" || m.Role != "operator" || m.Method != "oidc" || m.MustChangePassword {
 		t.Fatalf("got %+v", m)
 	}
-	w.changePassword("x", newPassword).want(400)
+	w.changePassword("x", newPassword).want(409)
 	// 提供方改了组，下次登录就是新的角色；同一个人，不是新的操作员。
 	issuer.Next(person("s-1", "renamed", "vega-admins"), nil)
 	w.sso()

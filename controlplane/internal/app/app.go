@@ -160,7 +160,7 @@ func (a *App) assemble(ctx context.Context, cfg Config, version string) error {
 		return err
 	}
 	reader := usage.NewReader(db.store, nil)
-	watched := newWatched(db.store, live.PublisherDeps{Nodes: fleet, Queues: grantor, Hub: hub, Log: a.log, Metrics: registry}, budgets, reader)
+	watched := newWatched(db.store, live.PublisherDeps{Nodes: fleet, Queues: grantor, Hub: hub, Log: a.log, Metrics: registry}, budgets)
 	about := adminapi.About{Version: version, PublicAPIURL: cfg.PublicAPIURL, Replica: replicaName(cfg, a.GRPCAddr()), StartedAt: time.Now()}
 	api, err := a.adminAPI(cfg, creds, about, adminapi.Deps{
 		Live: watched, Store: db.store, Fleet: fleet, Usage: reader, Reconcile: reconcile.New(reader, db.store), Queues: grantor, Budgets: budgets, Settings: db.store, Requests: usage.NewRequestReader(usage.RequestConfig{}, db.store), Mint: db.store.Mint(), Log: a.log, Metrics: registry, Console: page, Identity: people})

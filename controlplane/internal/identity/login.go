@@ -174,6 +174,9 @@ func (s *Service) ChangePassword(ctx context.Context, p Principal, current, next
 	if p.SessionID == "" {
 		return Opened{}, vegaerr.New(vegaerr.Conflict, "", "only an operator who signed in has a password to change")
 	}
+	if p.Method == ByOIDC {
+		return Opened{}, vegaerr.New(vegaerr.Conflict, "", "you signed in through OpenID Connect; the password is changed at the provider")
+	}
 	account, from, err := s.charge(ctx, p.Name, c)
 	if err != nil {
 		return Opened{}, err

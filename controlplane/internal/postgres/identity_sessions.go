@@ -107,9 +107,13 @@ func (s *Store) EndOtherSessions(ctx context.Context, operatorID, keep string) (
 		if n = int(gone); n == 0 {
 			return nil
 		}
+		name, err := q.OperatorName(ctx, operatorID)
+		if err != nil {
+			return fmt.Errorf("name the operator: %w", err)
+		}
 		o := identity.OriginOf(ctx)
-		o.Object = "operator " + o.Actor
-		return audit(ctx, q, identity.Entry{Origin: o, Changes: identity.SessionsEnded(o.Actor, n)})
+		o.Object = "operator " + name
+		return audit(ctx, q, identity.Entry{Origin: o, Changes: identity.SessionsEnded(name, n)})
 	})
 	return n, configErr(err)
 }

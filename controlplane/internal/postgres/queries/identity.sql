@@ -13,6 +13,9 @@ FROM operators WHERE name = @name;
 SELECT id, name, role, enabled, password_hash, must_change_password, oidc_issuer, oidc_subject, version, created_at, last_login_at
 FROM operators WHERE oidc_issuer = @issuer AND oidc_subject = @subject;
 
+-- name: OperatorName :one
+SELECT name FROM operators WHERE id = @id;
+
 -- name: OperatorsExist :one
 SELECT EXISTS (SELECT 1 FROM operators)::boolean;
 

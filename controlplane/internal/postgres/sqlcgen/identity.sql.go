@@ -635,6 +635,17 @@ func (q *Queries) MarkLogin(ctx context.Context, iD string, version int64) (int6
 	return result.RowsAffected(), nil
 }
 
+const operatorName = `-- name: OperatorName :one
+SELECT name FROM operators WHERE id = $1
+`
+
+func (q *Queries) OperatorName(ctx context.Context, id string) (string, error) {
+	row := q.db.QueryRow(ctx, operatorName, id)
+	var name string
+	err := row.Scan(&name)
+	return name, err
+}
+
 const operatorsExist = `-- name: OperatorsExist :one
 SELECT EXISTS (SELECT 1 FROM operators)::boolean
 `
