@@ -26,6 +26,7 @@ func (f *floor) starved() (n int) {
 }
 
 func TestFairness(t *testing.T) {
+	t.Parallel()
 	worst, gap, bound, starved, longest := 1.0, 0.0, 0.0, 0, time.Duration(0)
 	for seed := range uint64(20) {
 		f := newFloor(seed,

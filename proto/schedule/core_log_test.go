@@ -136,6 +136,7 @@ func (p *pair) book(server string, r *Request) {
 }
 
 func TestCore_AgreesWithNaiveModel(t *testing.T) {
+	t.Parallel()
 	const length = 100
 	logs, steps, granted := uint64(2500), 0, 0
 	if raceEnabled || os.Getenv("VEGA_SEEDED_BUG") != "" {

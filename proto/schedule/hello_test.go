@@ -13,6 +13,7 @@ import (
 // TestHello_EveryFrameIsBoundedHoweverMuchThereIsToTell：服务过的与在等的都极多，每一帧仍小得控制面收得下，
 // 而且一件不少、先到的在前。
 func TestHello_EveryFrameIsBoundedHoweverMuchThereIsToTell(t *testing.T) {
+	t.Parallel()
 	const servers, apps, waiters = 11, 10_000, 16_384
 	spec := duetSpec(1)
 	var targets []Candidate

@@ -150,6 +150,7 @@ func (l *lending) step() {
 
 // 失联的各用各的一份、授予者用余下的、放出去的退回来，随便怎么交错，任何 60 s 里到达上游的都不超过限额。
 func TestRateShare_AnySixtySecondsHoldAtMostTheLimit(t *testing.T) {
+	t.Parallel()
 	cases, fullest := 0, 0.0
 	for _, n := range []int64{1, 5, 12, 19, 24, 60, 388} {
 		rapid.Check(t, func(t *rapid.T) {
@@ -294,7 +295,12 @@ func TestRateShare_NewTermStartsEmptyWhenItHasLearned(t *testing.T) {
 
 // 一切都好时，一直有需求就放行限额的近九成，而且任何 60 s 不超过它。
 func TestRateShare_SustainsMostOfTheLimit(t *testing.T) {
-	for _, n := range []int64{1, 5, 15, 60, 600} {
+	t.Parallel()
+	limits := []int64{1, 5, 15, 60, 600}
+	if raceEnabled {
+		limits = limits[2:4]
+	}
+	for _, n := range limits {
 		p := newCouple(rateSpec(n))
 		var log []admission
 		id, minutes := uint64(0), 20

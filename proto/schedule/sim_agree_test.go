@@ -222,6 +222,7 @@ func agreeAlone(spec *Spec) *agreeHost {
 // TestHostsAgree 把同一份日志交给两个宿主：控制面里跨全部节点的那一个，与节点里靠安全份额过活的那一个。
 // 同一份核心，因此谁先、去哪里必须一模一样。
 func TestHostsAgree(t *testing.T) {
+	t.Parallel()
 	logs := uint64(2000)
 	if raceEnabled || os.Getenv("VEGA_SEEDED_BUG") != "" {
 		logs = 200

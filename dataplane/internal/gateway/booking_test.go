@@ -3,9 +3,12 @@ package gateway_test
 import (
 	"bufio"
 	"context"
+	"errors"
+	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -76,9 +79,17 @@ func TestBooking_TheAccountIsClosedWhenTheClientSeesTheTerminalEvent(t *testing.
 // killed 是进程此刻被杀、重启之后重放出的记录：写日志的目录照原样抄一份，从那里开始。
 func killed(t *testing.T, dir string) []*usagev1.Request {
 	t.Helper()
-	at := filepath.Join(t.TempDir(), "copy")
-	if err := os.CopyFS(at, os.DirFS(dir)); err != nil {
-		t.Fatal(err)
+	root := t.TempDir()
+	at := ""
+	for n := 0; ; n++ { // 抄到一半有文件换了名字，抄到的就不是一个时刻的样子，重抄
+		at = filepath.Join(root, strconv.Itoa(n))
+		err := os.CopyFS(at, os.DirFS(dir))
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, fs.ErrNotExist) || n == 20 {
+			t.Fatal(err)
+		}
 	}
 	j := onDisk(t, at)
 	var all []*usagev1.Request

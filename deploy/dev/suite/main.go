@@ -32,7 +32,7 @@ const full = "VEGA_PROOF=full"
 func core(name string, env ...string) group {
 	return group{
 		name: name, dir: "proto", env: env,
-		args: []string{"-count=1", "-timeout=60m", "-run=^(TestSimulation|TestSeededBugs|TestHostsAgree|TestCore_AgreesWithNaiveModel|TestFairness|TestBucket_.*|TestRateShare_.*)$", "./schedule"},
+		args: []string{"-count=1", "-timeout=60m", "-run=^(TestSimulation|TestSeededBugs|TestHostsAgree|TestCore_AgreesWithNaiveModel|TestFairness|TestEstimate_.*|TestBucket_.*|TestRateShare_.*)$", "./schedule"},
 		must: []string{"TestSimulation", "TestSeededBugs", "TestHostsAgree", "TestCore_AgreesWithNaiveModel", "TestFairness", "TestBucket_SustainsMostOfTheLimit"},
 	}
 }
