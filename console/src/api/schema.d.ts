@@ -1528,8 +1528,10 @@ export interface components {
              * @example model_not_allowed
              */
             code: string;
-            /** @description 英文一行，为什么 */
+            /** @description 英文一行，为什么；由 reasons 接成 */
             detail: string;
+            /** @description 裁决的缘由，按说的次序，至少一句；给程序与别的语言用 */
+            reasons: components["schemas"]["ExplainedReason"][];
             /** @description 应用的预算；没有则为 null */
             budget: components["schemas"]["BudgetStatus"] | null;
             /** @description 应用自己的限额与此刻的账 */
@@ -1603,6 +1605,8 @@ export interface components {
             state: "ready" | "full" | "paused" | "ejected" | "disabled";
             /** @description 英文一行：为什么不能开始；能开始则为空，除非有节点摘出了它 */
             detail: string;
+            /** @description 同一句缘由，给程序与别的语言用；detail 为空时是 null */
+            reason: components["schemas"]["ExplainedReason"] | null;
             /**
              * Format: date-time
              * @description 只在暂停时有
@@ -1622,6 +1626,56 @@ export interface components {
             }[];
             /** @description 服务器此刻的账；服务器停用，或此刻没有授予者，则为 null */
             queue: components["schemas"]["Queue"] | null;
+        };
+        /** @description 一句缘由：码与其中的数；各码用哪些写在码的说明里，不用的缺席 */
+        ExplainedReason: {
+            /**
+             * @description 说一个目标：server_disabled 服务器停用；no_weight 权重为 0；upstream_pause 上游要求暂停；queue_ahead 已有 count 个在等；
+             *     concurrency / requests_per_minute / tokens_per_minute 这个限额（limit）用尽了；ejected 全部连着的节点摘出了它，cause 是理由；
+             *     last_usable 全部摘出了，但它是模型最后一个可用的，照样用；ejected_by_some 连着的 nodes 个节点里 count 个摘出了它。
+             *     说裁决：app_disabled 应用停用；model_unknown 没有 model；models_allowed 应用只许用 models；budget_exhausted 预算用完，until 重新开始；
+             *     fallback 没有 model 的目标能服务，用后备 fallback，下一句说在那里怎样；app_limit 应用到了自己的限额，下一句说是哪一个；
+             *     starts 在 priority 层去 servers 之一；waits_for 此刻都不能开始，等 servers 之一；queues_full 各服务器的队都满了；
+             *     none_usable 目标都停用或摘出了；no_targets 模型没有目标；no_leader 此刻没有授予者，限额、队与暂停都不知道；
+             *     leader_learning 授予者刚接任，还在清点；no_nodes 没有连着的节点
+             * @enum {string}
+             */
+            code: "server_disabled" | "no_weight" | "upstream_pause" | "queue_ahead" | "concurrency" | "requests_per_minute" | "tokens_per_minute" | "ejected" | "last_usable" | "ejected_by_some" | "app_disabled" | "model_unknown" | "models_allowed" | "budget_exhausted" | "fallback" | "app_limit" | "starts" | "waits_for" | "queues_full" | "none_usable" | "no_targets" | "no_leader" | "leader_learning" | "no_nodes";
+            /**
+             * Format: int64
+             * @description 几个
+             */
+            count?: number;
+            /**
+             * Format: int64
+             * @description 限额
+             */
+            limit?: number;
+            /**
+             * Format: int64
+             * @description 连着的节点数
+             */
+            nodes?: number;
+            /**
+             * Format: int64
+             * @description 层
+             */
+            priority?: number;
+            /** @description 节点报来的英文理由 */
+            cause?: string;
+            /** @description 模型 */
+            model?: string;
+            /** @description 后备的模型 */
+            fallback?: string;
+            /** @description 服务器，不空 */
+            servers?: string[];
+            /** @description 许用的模型，可有通配 */
+            models?: string[];
+            /**
+             * Format: date-time
+             * @description 何时
+             */
+            until?: string;
         };
         /**
          * @description 声明式文档，与 vega.yaml 同形
