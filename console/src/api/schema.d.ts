@@ -302,6 +302,8 @@ export interface paths {
          * 应用一份声明式配置
          * @description 在一个版本里应用整份文档。不带 `prune`：文档里写到的对象整个替换，其余不动；带 `prune=true`：没写到的对象被删除，
          *     应用的密钥只在它的 `keys` 列表在场时才被删除。
+         *     YAML 与 `controlplane apply` 读得一样严：重复的键、多份文档都不收，读不懂的说在第几行；
+         *     只有命令行懂的 `ca_file` 与 `api_key_env` 在此是不认得的字段。
          */
         put: operations["putConfig"];
         post?: never;
@@ -2851,7 +2853,7 @@ export interface components {
              */
             endpoint: string;
             outcome: components["schemas"]["Outcome"];
-            /** @description 给客户端的 HTTP 状态；没有写出头部则为 null */
+            /** @description 给客户端的 HTTP 状态；没有写出头部则为 null。要看排队消息的流 200 早已写出，其后以事件答的错误在此写它本来的状态 */
             status: number | null;
             /** @description 是不是流 */
             stream: boolean;
@@ -3902,6 +3904,7 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": components["schemas"]["Config"];
+                "application/yaml": components["schemas"]["Config"];
             };
         };
         responses: {

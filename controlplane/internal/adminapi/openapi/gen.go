@@ -2539,7 +2539,7 @@ type Request struct {
 	// StartedAt 到达的时刻
 	StartedAt time.Time `json:"started_at"`
 
-	// Status 给客户端的 HTTP 状态；没有写出头部则为 null
+	// Status 给客户端的 HTTP 状态；没有写出头部则为 null。要看排队消息的流 200 早已写出，其后以事件答的错误在此写它本来的状态
 	Status *int `json:"status"`
 
 	// Stream 是不是流
