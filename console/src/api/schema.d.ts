@@ -362,7 +362,7 @@ export interface paths {
          * @description 连上时每个主题先各来一份全量，此后有变化才来，每个主题至多每秒一份（新的一版正推开时 fleet 至多每 250 毫秒一份；
          *     只有最近音讯变了的 fleet 每 5 秒一份）；每一份都是完整的，丢了中间的不要紧。总览只是时间过去不算变化。
          *     `event` 是主题名，`data` 是一行 JSON，形状见 Overview、Fleet、Queue 的数组与 Revision。没有新的也每 10 秒来一行注释。
-         *     开着流、断了重连都不算会话的活动。一个副本至多 200 条，再多是 503。
+         *     开着流、断了重连都不算会话的活动。一个副本至多 200 条，再多是 503；其中一个人（会话与属于他的令牌合算）至多 20 条，再多是 429。
          *     会话失效（或不再够格）时来一个 `event: end`，`data` 是 Problem，然后流结束；控制面停下时流直接结束，客户端应重连。
          */
         get: operations["streamEvents"];
@@ -3163,7 +3163,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description `exhausted`：失败的登录太多（`login_throttled`），过一会儿再试 */
+        /** @description `exhausted`：失败的登录太多（`login_throttled`），或自己的事件流太多（`too_many_streams`）；过一会儿再试 */
         Throttled: {
             headers: {
                 "Retry-After": components["headers"]["RetryAfter"];
@@ -3990,6 +3990,7 @@ export interface operations {
             400: components["responses"]["Invalid"];
             401: components["responses"]["Unauthenticated"];
             403: components["responses"]["Denied"];
+            429: components["responses"]["Throttled"];
             503: components["responses"]["Unavailable"];
         };
     };
