@@ -33,7 +33,7 @@ export interface paths {
         };
         /**
          * 去 OIDC 的提供方登录
-         * @description 浏览器的导航，不是接口调用：带着 PKCE、state 与 nonce 转去提供方。做不到时转到 `/login?error=<reason>`。
+         * @description 浏览器的导航，不是接口调用：带着 PKCE、state 与 nonce 转去提供方。做不到时转到 `/login?error=<reason>&next=<return_to>`；要去的是首页则没有 next。
          */
         get: operations["beginOidc"];
         put?: never;
@@ -53,7 +53,7 @@ export interface paths {
         };
         /**
          * OIDC 的提供方把浏览器送回这里
-         * @description 成了则种下会话的 cookie，转到登录之前的页面；不成则转到 `/login?error=<reason>`。
+         * @description 成了则种下会话的 cookie，转到登录之前的页面；不成则转到 `/login?error=<reason>&next=<登录之前的页面>`，那是首页或已无从知道则没有 next。
          */
         get: operations["finishOidc"];
         put?: never;
