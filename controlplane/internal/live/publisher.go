@@ -120,7 +120,7 @@ func (p *Publisher) Subscribe(topics []Topic) (*Subscription, error) {
 		const later = 10 * time.Second
 		return nil, vegaerr.New(vegaerr.Unavailable, "", "this replica serves %d event streams already; close one or come back later", p.cfg.MaxStreams).WithRetryAfter(later)
 	}
-	s := &Subscription{publisher: p, ready: make(chan struct{}, 1), pending: map[Topic]*Event{}}
+	s := &Subscription{publisher: p, ready: make(chan struct{}, 1), pending: map[Topic]*Event{}, frozen: map[Topic]bool{}, told: true}
 	for _, t := range Topics() {
 		if slices.Contains(topics, t) {
 			s.feeds = append(s.feeds, p.feeds[t])
