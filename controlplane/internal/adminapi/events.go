@@ -12,6 +12,7 @@ import (
 	"github.com/vega-gateway/vega/controlplane/internal/adminapi/openapi"
 	"github.com/vega-gateway/vega/controlplane/internal/admission"
 	"github.com/vega-gateway/vega/controlplane/internal/catalog"
+	"github.com/vega-gateway/vega/controlplane/internal/identity"
 	"github.com/vega-gateway/vega/controlplane/internal/live"
 	"github.com/vega-gateway/vega/proto/vegaerr"
 )
@@ -52,7 +53,7 @@ func (a *api) StreamEvents(c echo.Context, p openapi.StreamEventsParams) error {
 	if err != nil {
 		return err
 	}
-	sub, err := a.deps.Live.Subscribe(topics)
+	sub, err := a.deps.Live.Subscribe(watcher(principal(c)), topics)
 	if err != nil {
 		return err
 	}
@@ -66,6 +67,14 @@ func (a *api) StreamEvents(c echo.Context, p openapi.StreamEventsParams) error {
 	}
 	a.relay(ctx, c, s, sub, deref(p.Server))
 	return nil
+}
+
+// watcher 是事件流算在谁头上：人与属于他的令牌是同一个，没有主人的令牌各是各的。
+func watcher(p identity.Principal) string {
+	if p.OperatorID != "" {
+		return p.OperatorID
+	}
+	return p.Name
 }
 
 func topicsOf(p openapi.StreamEventsParams) ([]live.Topic, error) {
@@ -95,7 +104,9 @@ func (a *api) relay(ctx context.Context, c echo.Context, s *stream, sub *live.Su
 		case <-sub.Done():
 			return
 		case <-sub.Ready():
-			err = a.send(s, sub.Take(), server)
+			if err = a.send(s, sub.Take(), server); err == nil {
+				err = sendFrozen(s, sub)
+			}
 		case <-beat.C:
 			err = s.comment()
 		case <-recheck.C:
@@ -121,6 +132,23 @@ func (a *api) send(s *stream, events []*live.Event, server string) error {
 		}
 	}
 	return nil
+}
+
+// frozenTopics 是 frozen 事件的形状：哪些主题停在上一份；空的即都是此刻的。
+type frozenTopics struct {
+	Topics []live.Topic `json:"topics"`
+}
+
+func sendFrozen(s *stream, sub *live.Subscription) error {
+	topics, changed := sub.Frozen()
+	if !changed {
+		return nil
+	}
+	data, err := json.Marshal(frozenTopics{orEmpty(topics)})
+	if err != nil {
+		return err
+	}
+	return s.event("frozen", data)
 }
 
 // encodeEvent 编出一份；只要一个服务器的队列另编，别的所有人共用。

@@ -28,12 +28,19 @@ type troupe struct {
 	fleet
 	mu    sync.Mutex
 	nodes []push.Node
+	down  error
 }
 
 func (f *troupe) Nodes(context.Context) ([]push.Node, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return append([]push.Node(nil), f.nodes...), nil
+	return append([]push.Node(nil), f.nodes...), f.down
+}
+
+func (f *troupe) fail(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.down = err
 }
 
 func (f *troupe) set(nodes ...push.Node) {
@@ -202,6 +209,33 @@ func TestEvents_CarryTheOverviewAndOneServersQueues(t *testing.T) {
 	b.bad("GET", "/events?topic=fleet", "").want(400)
 }
 
+// 数据库走开时心跳照常：流自己要说出来，不然停住的数看着像此刻的。
+func TestEvents_SayWhichTopicsStandStill(t *testing.T) {
+	var w watched
+	f := &troupe{}
+	f.set(push.Node{ID: "n1", Connected: true})
+	b := newBench(t, newMemory(), func(_ *adminapi.Config, d *adminapi.Deps) { d.Fleet = f }, running(t, &w, nil, live.PublisherConfig{}))
+	l := b.listen("?topics=fleet,revision")
+	var seen fleetSeen
+	l.await("fleet", &seen, nil)
+	var frozen struct{ Topics []string }
+	f.fail(errors.New("no database"))
+	l.await("frozen", &frozen, nil)
+	if len(frozen.Topics) != 1 || frozen.Topics[0] != "fleet" {
+		t.Errorf("%+v", frozen)
+	}
+	late := b.listen("?topics=fleet")
+	late.await("frozen", &frozen, func() bool { return len(frozen.Topics) == 1 })
+	f.fail(nil)
+	for _, x := range []*listener{l, late} {
+		frozen.Topics = nil
+		x.await("frozen", &frozen, nil)
+		if frozen.Topics == nil || len(frozen.Topics) != 0 {
+			t.Errorf("still %+v", frozen)
+		}
+	}
+}
+
 func TestEvents_OutliveTheLimitsOfAnOrdinaryRequestAndKeepBeating(t *testing.T) {
 	var w watched
 	b := newBench(t, newMemory(), func(c *adminapi.Config, _ *adminapi.Deps) {
@@ -362,6 +396,26 @@ func TestEvents_AreLimitedAndEndAtOnceWhenTheReplicaStops(t *testing.T) {
 	b.call("GET", "/events", "").want(503)
 }
 
+// 一个人的会话与令牌合算；占满了自己的，别人照样看得见。
+func TestEvents_AreLimitedForEachPerson(t *testing.T) {
+	var w watched
+	b := onPostgres(t, openPostgres(t), running(t, &w, nil, live.PublisherConfig{MaxStreamsEach: 2}))
+	viewer, other := b.signedIn("vic", "viewer"), b.signedIn("ann", "viewer")
+	cookie := func(w *browser) []string {
+		return []string{"Authorization", "", "Cookie", "vega_session=" + w.jar["vega_session"]}
+	}
+	b.listen("", cookie(viewer)...)
+	var made struct{ Secret string }
+	viewer.do("POST", "/tokens", `{"name":"own","role":"viewer","scopes":["fleet:read"]}`).want(201).into(&made)
+	b.listen("", "Authorization", "Bearer "+made.Secret)
+	r := b.call("GET", "/events", "", cookie(viewer)...).want(429)
+	if p := r.problem(); p.Code != "exhausted" || p.Reason != "too_many_streams" || !strings.Contains(p.Detail, "2 event streams") || r.Header.Get("Retry-After") == "" {
+		t.Errorf("%+v %v", p, r.Header)
+	}
+	b.listen("", cookie(other)...)
+	b.listen("")
+}
+
 // big 的每一份都有几兆。
 func big(n int) []push.Node {
 	nodes := make([]push.Node, 2000)
@@ -397,7 +451,7 @@ func TestEvents_AClientThatDoesNotReadIsDroppedAndHoldsUpNobody(t *testing.T) {
 	deadline := time.Now().Add(20 * time.Second)
 	for n := 1; ; n++ {
 		f.set(big(n)...)
-		sub, err := w.Subscribe([]live.Topic{live.TopicFleet})
+		sub, err := w.Subscribe("someone", []live.Topic{live.TopicFleet})
 		if err == nil {
 			sub.Close()
 			return

@@ -35,11 +35,14 @@ func (e *Event) Encode(f func(value any) ([]byte, error)) ([]byte, error) {
 // Subscription 是一个人要看的几个主题，每个只留最新的一份：读者慢时，中间的被跳过。
 type Subscription struct {
 	publisher *Publisher
+	who       string
 	feeds     []*feed
 	ready     chan struct{}
 
 	mu      sync.Mutex
 	pending map[Topic]*Event
+	frozen  map[Topic]bool
+	told    bool // frozen 变了还没有被取走则为假
 	closed  bool
 }
 
@@ -63,6 +66,20 @@ func (s *Subscription) Take() []*Event {
 	return out
 }
 
+// Frozen 是此刻算不出、停在上一份的主题，按 Topics 的次序；changed 说自上次问过之后变了没有。
+// 心跳照常，不说的话看的人会当它们是此刻的。
+func (s *Subscription) Frozen() (topics []Topic, changed bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, t := range Topics() {
+		if s.frozen[t] {
+			topics = append(topics, t)
+		}
+	}
+	changed, s.told = !s.told, true
+	return topics, changed
+}
+
 // Close 退订；可以多次调用。
 func (s *Subscription) Close() {
 	s.mu.Lock()
@@ -75,13 +92,24 @@ func (s *Subscription) Close() {
 	for _, f := range s.feeds {
 		f.leave(s)
 	}
-	s.publisher.open.Add(-1)
+	s.publisher.seats.free(s.who)
 }
 
 func (s *Subscription) offer(e *Event) {
 	s.mu.Lock()
 	s.pending[e.Topic] = e
 	s.mu.Unlock()
+	s.ring()
+}
+
+func (s *Subscription) mark(t Topic, frozen bool) {
+	s.mu.Lock()
+	s.frozen[t], s.told = frozen, false
+	s.mu.Unlock()
+	s.ring()
+}
+
+func (s *Subscription) ring() {
 	select {
 	case s.ready <- struct{}{}:
 	default:

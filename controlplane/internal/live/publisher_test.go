@@ -68,7 +68,7 @@ func play(t *testing.T, cfg PublisherConfig, act func(s *scene, p *Publisher, hu
 
 func subscribe(t *testing.T, p *Publisher, topics ...Topic) *Subscription {
 	t.Helper()
-	s, err := p.Subscribe(topics)
+	s, err := p.Subscribe("a", topics)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +107,7 @@ func TestPublisher_ComputesOnlyWhileSomebodyWatches(t *testing.T) {
 		if n := s.asked.Load(); n != settled {
 			t.Errorf("asked %d times after the last had gone", n-settled)
 		}
-		if n := p.open.Load(); n != 0 {
+		if n := p.seats.open(); n != 0 {
 			t.Errorf("%d still open", n)
 		}
 	})
@@ -205,6 +205,21 @@ func TestPublisher_ANodeThatStaysBehindIsNotWatchedEagerlyForEver(t *testing.T) 
 	})
 }
 
+// told 要 s 刚被告知停住的就是 want，而且只说一次。
+func told(t *testing.T, s *Subscription, want ...Topic) {
+	t.Helper()
+	select {
+	case <-s.Ready():
+	default:
+	}
+	if got, changed := s.Frozen(); !changed || !slices.Equal(got, want) {
+		t.Errorf("told %v (changed %t), want %v", got, changed, want)
+	}
+	if _, again := s.Frozen(); again {
+		t.Error("told twice")
+	}
+}
+
 func TestPublisher_KeepsTheLastWhileTheDatabaseIsAwayAndSaysItOnce(t *testing.T) {
 	play(t, PublisherConfig{}, func(s *scene, p *Publisher, _ *push.Hub, logs *observer.ObservedLogs) {
 		a := subscribe(t, p, TopicFleet)
@@ -218,7 +233,12 @@ func TestPublisher_KeepsTheLastWhileTheDatabaseIsAwayAndSaysItOnce(t *testing.T)
 		if n := logs.FilterMessage("cannot compute what watchers see; they keep the last").Len(); n != 1 {
 			t.Errorf("%d lines", n)
 		}
-		b := subscribe(t, p, TopicFleet)
+		told(t, a, TopicFleet)
+		b, c := subscribe(t, p, TopicFleet), subscribe(t, p, TopicRevision)
+		told(t, b, TopicFleet)
+		if _, changed := c.Frozen(); changed {
+			t.Error("a topic that is well is said to have changed")
+		}
 		if f, ok := fleetOf(b); !ok || len(f.Nodes) != 1 {
 			t.Errorf("a newcomer does not get the last: %+v", f)
 		}
@@ -227,21 +247,60 @@ func TestPublisher_KeepsTheLastWhileTheDatabaseIsAwayAndSaysItOnce(t *testing.T)
 		if f, ok := fleetOf(a); !ok || !f.Nodes[0].Draining {
 			t.Errorf("not back: %+v", f)
 		}
+		told(t, a)
+		told(t, b)
 		a.Close()
 		b.Close()
+		c.Close()
 	})
 }
 
 func TestPublisher_RefusesMoreStreamsThanItsLimit(t *testing.T) {
 	play(t, PublisherConfig{MaxStreams: 2}, func(_ *scene, p *Publisher, _ *push.Hub, _ *observer.ObservedLogs) {
 		a, b := subscribe(t, p, TopicFleet), subscribe(t, p, TopicFleet)
-		if _, err := p.Subscribe([]Topic{TopicFleet}); vegaerr.CodeOf(err) != vegaerr.Unavailable {
+		if _, err := p.Subscribe("a", []Topic{TopicFleet}); vegaerr.CodeOf(err) != vegaerr.Unavailable {
 			t.Fatalf("a third: %v", err)
 		}
 		a.Close()
 		c := subscribe(t, p, TopicFleet)
 		b.Close()
 		c.Close()
+	})
+}
+
+func TestPublisher_OnePersonCannotTakeEveryStream(t *testing.T) {
+	play(t, PublisherConfig{MaxStreams: 5, MaxStreamsEach: 2}, func(_ *scene, p *Publisher, _ *push.Hub, _ *observer.ObservedLogs) {
+		open := map[string][]*Subscription{}
+		try := func(who string, want vegaerr.Code) {
+			t.Helper()
+			s, err := p.Subscribe(who, []Topic{TopicFleet})
+			if err == nil && want == 0 {
+				open[who] = append(open[who], s)
+				return
+			}
+			if err == nil || vegaerr.CodeOf(err) != want || vegaerr.As(err).RetryAfter == 0 {
+				t.Fatalf("%s: %v, want %v", who, err, want)
+			}
+		}
+		try("ann", 0)
+		try("ann", 0)
+		try("ann", vegaerr.Exhausted)
+		try("bob", 0)
+		open["ann"][0].Close()
+		open["ann"][0].Close() // 关两次只让出一个
+		try("ann", 0)
+		try("ann", vegaerr.Exhausted)
+		try("bob", 0)
+		try("cid", 0)
+		try("cid", vegaerr.Unavailable)
+		for _, list := range open {
+			for _, s := range list {
+				s.Close()
+			}
+		}
+		if n, people := p.seats.open(), len(p.seats.by); n != 0 || people != 0 {
+			t.Errorf("%d streams of %d people are left", n, people)
+		}
 	})
 }
 
@@ -256,7 +315,7 @@ func TestPublisher_EndsItsStreamsWhenItEnds(t *testing.T) {
 	cancel()
 	<-a.Done()
 	wg.Wait()
-	if _, err := p.Subscribe([]Topic{TopicFleet}); vegaerr.CodeOf(err) != vegaerr.Unavailable {
+	if _, err := p.Subscribe("a", []Topic{TopicFleet}); vegaerr.CodeOf(err) != vegaerr.Unavailable {
 		t.Fatalf("after the end: %v", err)
 	}
 }
