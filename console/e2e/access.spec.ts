@@ -115,7 +115,7 @@ test('操作员在别处先被改了：说出是谁，取来他的、留着我�
   await expect(edit.getByRole('alert')).toContainText('bootstrap')
   await expect(edit.getByRole('alert')).toContainText('enabled')
   await axe(page)
-  await edit.getByRole('button', { name: '取来他的改动，留着我的' }).click()
+  await edit.getByRole('button', { name: '取来并留下我的改动' }).click()
   await edit.getByRole('button', { name: '保存' }).click()
   await expect(edit).toHaveCount(0)
   expect(await admin.get('/operators/acc-rival')).toMatchObject({ role: 'operator', enabled: false })

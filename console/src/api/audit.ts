@@ -19,9 +19,3 @@ export async function audit(filter: Partial<AuditFilter>, cursor = '', limit = 5
   const query = Object.fromEntries(Object.entries({ ...filter, cursor }).filter(([, v]) => v !== ''))
   return (await api.GET('/audit', { params: { query: { ...query, limit } } })).data!
 }
-
-/** lastAudited 是最近一次动过这个对象的；没有则为 null。 */
-export async function lastAudited(action: string, object: string): Promise<AuditEntry | null> {
-  const page = await audit({ action, object }, '', 20)
-  return page.items.find((e) => e.object === object || object === '') ?? null
-}

@@ -20,7 +20,7 @@ class Line {
 
 let lines: (Line | Response | Error)[]
 let asked: string[]
-const handlers = { event: vi.fn(), alive: vi.fn(), down: vi.fn() }
+const handlers = { event: vi.fn(), alive: vi.fn(), frozen: vi.fn(), down: vi.fn() }
 let stop: AbortController
 
 beforeEach(() => {
@@ -70,6 +70,17 @@ describe('openEvents', () => {
     second.say('event: fleet\ndata: {"head_revision":4,"nodes":[]}\n\n')
     await settle()
     expect(handlers.event).toHaveBeenLastCalledWith('fleet', { head_revision: 4, nodes: [] })
+  })
+
+  it('停住的主题另说，不当成一份数', async () => {
+    const line = new Line()
+    lines = [line]
+    void openEvents(['fleet'], handlers, stop.signal)
+    await settle()
+    line.say('event: frozen\ndata: {"topics":["fleet"]}\n\n')
+    await settle()
+    expect(handlers.frozen).toHaveBeenCalledWith(['fleet'])
+    expect(handlers.event).not.toHaveBeenCalled()
   })
 
   it('没有动静到了时候就当作断了；心跳算动静', async () => {

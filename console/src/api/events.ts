@@ -17,6 +17,8 @@ export type Topic = keyof Topics
 export interface Handlers {
   event<T extends Topic>(topic: T, value: Topics[T]): void
   alive(): void
+  /** frozen 收此刻算不出、停在上一份的主题；空的即都是此刻的。 */
+  frozen(topics: Topic[]): void
   down(): void
 }
 
@@ -64,7 +66,8 @@ async function once(topics: Topic[], handlers: Handlers, signal: AbortSignal): P
         lostSession(Problem.of(401, JSON.parse(m.data)))
         return 'ended'
       }
-      handlers.event(m.event as Topic, JSON.parse(m.data))
+      if (m.event === 'frozen') handlers.frozen((JSON.parse(m.data) as { topics: Topic[] }).topics)
+      else handlers.event(m.event as Topic, JSON.parse(m.data))
     }
   } catch {
     // 断了：外面再连。

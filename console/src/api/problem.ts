@@ -68,3 +68,8 @@ export function asProblem(e: unknown): Problem {
   if (e instanceof Problem) return e
   return new Problem({ status: 0, code: 'internal', detail: e instanceof Error ? e.message : String(e) })
 }
+
+/** fieldErrors 是各处的错误，键是路径；表单把它们放在各自的字段下面。 */
+export function fieldErrors(e: unknown): Record<string, string> {
+  return Object.fromEntries(asProblem(e).errors.map((x) => [x.path, x.message]))
+}

@@ -27,9 +27,3 @@ export async function rollback(revision: number, how: Omit<Applying, 'prune'>): 
   })
   return written(data!, response)
 }
-
-/** lastAppChange 是最近动过一个应用的配置版本；太久以前的不找。 */
-export async function lastAppChange(name: string): Promise<Revision | null> {
-  const { items } = await listRevisions('', 20)
-  return items.find((r) => (r.summary ?? '').split(/[,;:]\s*/).some((s) => s.trim() === `app ${name}`)) ?? null
-}

@@ -33,7 +33,7 @@ export interface paths {
         };
         /**
          * 去 OIDC 的提供方登录
-         * @description 浏览器的导航，不是接口调用：带着 PKCE、state 与 nonce 转去提供方。做不到时转到 `/login?error=<reason>`。
+         * @description 浏览器的导航，不是接口调用：带着 PKCE、state 与 nonce 转去提供方。做不到时转到 `/login?error=<reason>&next=<return_to>`；要去的是首页则没有 next。
          */
         get: operations["beginOidc"];
         put?: never;
@@ -53,7 +53,7 @@ export interface paths {
         };
         /**
          * OIDC 的提供方把浏览器送回这里
-         * @description 成了则种下会话的 cookie，转到登录之前的页面；不成则转到 `/login?error=<reason>`。
+         * @description 成了则种下会话的 cookie，转到登录之前的页面；不成则转到 `/login?error=<reason>&next=<登录之前的页面>`，那是首页或已无从知道则没有 next。
          */
         get: operations["finishOidc"];
         put?: never;
@@ -363,6 +363,8 @@ export interface paths {
          *     只有最近音讯变了的 fleet 每 5 秒一份）；每一份都是完整的，丢了中间的不要紧。总览只是时间过去不算变化。
          *     `event` 是主题名，`data` 是一行 JSON，形状见 Overview、Fleet、Queue 的数组与 Revision。没有新的也每 10 秒来一行注释。
          *     开着流、断了重连都不算会话的活动。一个副本至多 200 条，再多是 503；其中一个人（会话与属于他的令牌合算）至多 20 条，再多是 429。
+         *     哪个主题此刻算不出（数据库够不着；queues 还有没有授予者）时来一个 `event: frozen`，`data` 是 `{"topics": [主题名]}`：
+         *     那些主题停在上一份，心跳照常；恢复时再来一个，topics 为空。
          *     会话失效（或不再够格）时来一个 `event: end`，`data` 是 Problem，然后流结束；控制面停下时流直接结束，客户端应重连。
          */
         get: operations["streamEvents"];

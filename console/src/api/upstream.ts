@@ -14,10 +14,3 @@ export async function history(server: string, hours: number, interval: 'minute' 
   const from = new Date(now - hours * 3_600_000).toISOString()
   return (await api.GET('/usage', { params: { query: { from, interval, server: [server], percentiles: [95], format: 'json' } } })).data as UsageReport
 }
-
-/** lastChange 是最近动过这个对象的配置版本；太久以前的不找。 */
-export async function lastChange(kind: 'server' | 'model', name: string): Promise<Schemas['Revision'] | null> {
-  const { items } = (await api.GET('/revisions', { params: { query: { limit: 20 } } })).data!
-  const words = (s: string) => s.split(/[\s,;:]+/)
-  return items.find((r) => words(r.summary ?? '').includes(name) && (r.summary ?? '').includes(kind)) ?? null
-}

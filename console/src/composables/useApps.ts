@@ -5,7 +5,6 @@ import { type App, type AppSettings, choices, createApp, deleteApp, getApp, list
 import { listBudgets } from '@/api/budgets'
 import { applyConfig } from '@/api/config'
 import { asProblem } from '@/api/problem'
-import { lastAppChange } from '@/api/revisions'
 
 import { useSaved } from './useSaved'
 
@@ -92,5 +91,5 @@ export function useAppWrites() {
     reread()
   }
 
-  return { read: getApp, lastChange: lastAppChange, create, replace, remove, turn }
+  return { read: getApp, create, replace, remove, turn }
 }

@@ -3,7 +3,7 @@ import { computed, onScopeDispose, ref, shallowReactive } from 'vue'
 
 import { openEvents, type Topic, type Topics } from '@/api/events'
 
-/** LiveState：live 正在听；connecting 还没有听到过；stale 断了，眼前的数停在 lastAlive 那一刻。 */
+/** LiveState：live 正在听；connecting 还没有听到过；stale 断了（或控制面算不出），眼前的数停在那一刻。 */
 export type LiveState = 'connecting' | 'live' | 'stale'
 
 const settleMs = 30
@@ -13,10 +13,18 @@ export const useLiveStore = defineStore('live', () => {
   const values = shallowReactive<{ [T in Topic]?: Topics[T] }>({})
   const state = ref<LiveState>('connecting')
   const lastAlive = ref<Date | null>(null)
+  /** frozen 是连着、而控制面此刻算不出的主题；frozenSince 是头一个停住的那一刻。 */
+  const frozen = ref<Topic[]>([])
+  const frozenSince = ref<Date | null>(null)
   const wanted = new Map<Topic, number>()
   let running: AbortController | null = null
   let listening = ''
   let pending: ReturnType<typeof setTimeout> | undefined
+
+  function freeze(topics: Topic[]): void {
+    frozen.value = topics
+    frozenSince.value = topics.length === 0 ? null : (frozenSince.value ?? new Date())
+  }
 
   function start(): void {
     const topics = [...wanted.keys()].sort()
@@ -28,15 +36,23 @@ export const useLiveStore = defineStore('live', () => {
       // 谁也不听了（退出登录）：下次从头来，不拿上次的时刻说断了。
       state.value = 'connecting'
       lastAlive.value = null
+      freeze([])
       return
     }
     const mine = new AbortController()
     running = mine
     listening = topics.join()
+    // 新的流会自己说哪些停住了；不再听的不算。
+    freeze(frozen.value.filter((x) => wanted.has(x)))
     void openEvents(topics, {
       event(topic, value) { if (!mine.signal.aborted) Object.assign(values, { [topic]: value }) },
       alive() { if (!mine.signal.aborted) { state.value = 'live'; lastAlive.value = new Date() } },
-      down() { if (!mine.signal.aborted) state.value = lastAlive.value ? 'stale' : 'connecting' },
+      frozen(topics) { if (!mine.signal.aborted) freeze(topics) },
+      down() {
+        if (mine.signal.aborted) return
+        freeze([])
+        state.value = lastAlive.value ? 'stale' : 'connecting'
+      },
     }, mine.signal).finally(() => { if (running === mine) running = null })
   }
 
@@ -64,7 +80,7 @@ export const useLiveStore = defineStore('live', () => {
     changed()
   }
 
-  return { values, state, lastAlive, want, release }
+  return { values, state, lastAlive, frozen, frozenSince, want, release }
 })
 
 /** useLive 订一个主题，组件卸下时自己退订；value 在头一份来到之前是 undefined。 */
@@ -74,7 +90,9 @@ export function useLive<T extends Topic>(topic: T) {
   onScopeDispose(() => store.release(topic))
   return {
     value: computed<Topics[T] | undefined>(() => store.values[topic] as Topics[T] | undefined),
-    state: computed(() => store.state),
+    state: computed<LiveState>(() => (store.state === 'live' && store.frozen.includes(topic) ? 'stale' : store.state)),
+    /** frozen 为真是连着而算不出，不是断了。 */
+    frozen: computed(() => store.frozen.includes(topic)),
     lastAlive: computed(() => store.lastAlive),
   }
 }

@@ -1,7 +1,7 @@
 import { ElMessage } from 'element-plus'
 import { useI18n } from 'vue-i18n'
 
-import { asProblem, type Problem } from '@/api/problem'
+import { asProblem, fieldErrors } from '@/api/problem'
 
 /** useProblem 把失败说成人话：先看 reason，再看 code；API 的英文句子是细节，不是标题。 */
 export function useProblem() {
@@ -22,10 +22,5 @@ export function useProblem() {
     ElMessage({ type: 'error', message: p.message && p.message !== said ? `${said}（${p.message}）` : said, duration: 8000, showClose: true, grouping: true })
   }
 
-  /** fields 是各处的错误，键是路径；表单把它们放在各自的字段下面。 */
-  function fields(e: unknown): Record<string, string> {
-    return Object.fromEntries((asProblem(e) as Problem).errors.map((x) => [x.path, x.message]))
-  }
-
-  return { text, toast, fields }
+  return { text, toast, fields: fieldErrors }
 }

@@ -15,7 +15,7 @@ const refusalsEveryMs = 15_000
  * 所以另外隔一会儿 GET 一次：取不到，error 说为什么，眼前的是旧的。
  */
 export function useQueues() {
-  const { value, state } = useLive('queues')
+  const { value, state, frozen } = useLive('queues')
   const query = useQuery({ key: ['queues'], query: queues })
   const again = () => void query.refetch()
   useEvery(checkEveryMs, again)
@@ -23,7 +23,7 @@ export function useQueues() {
     queues: computed(() => value.value ?? query.data.value),
     stale: computed(() => state.value === 'stale' || query.error.value !== null),
     // 连接断了有横幅说，不再说一遍。
-    error: computed(() => (state.value === 'stale' ? null : query.error.value)),
+    error: computed(() => (state.value === 'stale' && !frozen.value ? null : query.error.value)),
     loading: query.isPending,
     retry: again,
   }

@@ -26,10 +26,11 @@ export function rolloutOf(revision: number, nodes: Node[]): Rollout {
 
 /** useFleet 是全部节点与配置的头，随事件流变。 */
 export function useFleet() {
-  const { value, state } = useLive('fleet')
+  const { value, state, frozen } = useLive('fleet')
   return {
     fleet: value,
     state,
+    frozen,
     head: computed(() => value.value?.head_revision ?? 0),
     nodes: computed(() => value.value?.nodes ?? []),
   }

@@ -44,6 +44,13 @@ describe('useSession', () => {
     const { session } = start()
     await session.load()
     expect([api.asked, session.identity, session.ended]).toEqual([1, null, true])
+    const again = start().session
+    await again.load()
+    expect([api.asked, again.known, again.ended], '刷新之后不必再问，也还说得出来').toEqual([1, true, true])
+    await again.leave()
+    const later = start().session
+    await later.load()
+    expect(later.ended).toBe(false)
   })
 
   it('去提供方登录没有成，不算会话结束', async () => {

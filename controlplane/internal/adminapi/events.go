@@ -104,7 +104,9 @@ func (a *api) relay(ctx context.Context, c echo.Context, s *stream, sub *live.Su
 		case <-sub.Done():
 			return
 		case <-sub.Ready():
-			err = a.send(s, sub.Take(), server)
+			if err = a.send(s, sub.Take(), server); err == nil {
+				err = sendFrozen(s, sub)
+			}
 		case <-beat.C:
 			err = s.comment()
 		case <-recheck.C:
@@ -130,6 +132,23 @@ func (a *api) send(s *stream, events []*live.Event, server string) error {
 		}
 	}
 	return nil
+}
+
+// frozenTopics 是 frozen 事件的形状：哪些主题停在上一份；空的即都是此刻的。
+type frozenTopics struct {
+	Topics []live.Topic `json:"topics"`
+}
+
+func sendFrozen(s *stream, sub *live.Subscription) error {
+	topics, changed := sub.Frozen()
+	if !changed {
+		return nil
+	}
+	data, err := json.Marshal(frozenTopics{orEmpty(topics)})
+	if err != nil {
+		return err
+	}
+	return s.event("frozen", data)
 }
 
 // encodeEvent 编出一份；只要一个服务器的队列另编，别的所有人共用。

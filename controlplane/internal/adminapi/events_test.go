@@ -28,12 +28,19 @@ type troupe struct {
 	fleet
 	mu    sync.Mutex
 	nodes []push.Node
+	down  error
 }
 
 func (f *troupe) Nodes(context.Context) ([]push.Node, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return append([]push.Node(nil), f.nodes...), nil
+	return append([]push.Node(nil), f.nodes...), f.down
+}
+
+func (f *troupe) fail(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.down = err
 }
 
 func (f *troupe) set(nodes ...push.Node) {
@@ -200,6 +207,33 @@ func TestEvents_CarryTheOverviewAndOneServersQueues(t *testing.T) {
 		t.Errorf("%+v", p)
 	}
 	b.bad("GET", "/events?topic=fleet", "").want(400)
+}
+
+// 数据库走开时心跳照常：流自己要说出来，不然停住的数看着像此刻的。
+func TestEvents_SayWhichTopicsStandStill(t *testing.T) {
+	var w watched
+	f := &troupe{}
+	f.set(push.Node{ID: "n1", Connected: true})
+	b := newBench(t, newMemory(), func(_ *adminapi.Config, d *adminapi.Deps) { d.Fleet = f }, running(t, &w, nil, live.PublisherConfig{}))
+	l := b.listen("?topics=fleet,revision")
+	var seen fleetSeen
+	l.await("fleet", &seen, nil)
+	var frozen struct{ Topics []string }
+	f.fail(errors.New("no database"))
+	l.await("frozen", &frozen, nil)
+	if len(frozen.Topics) != 1 || frozen.Topics[0] != "fleet" {
+		t.Errorf("%+v", frozen)
+	}
+	late := b.listen("?topics=fleet")
+	late.await("frozen", &frozen, func() bool { return len(frozen.Topics) == 1 })
+	f.fail(nil)
+	for _, x := range []*listener{l, late} {
+		frozen.Topics = nil
+		x.await("frozen", &frozen, nil)
+		if frozen.Topics == nil || len(frozen.Topics) != 0 {
+			t.Errorf("still %+v", frozen)
+		}
+	}
 }
 
 func TestEvents_OutliveTheLimitsOfAnOrdinaryRequestAndKeepBeating(t *testing.T) {

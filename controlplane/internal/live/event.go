@@ -41,6 +41,8 @@ type Subscription struct {
 
 	mu      sync.Mutex
 	pending map[Topic]*Event
+	frozen  map[Topic]bool
+	told    bool // frozen 变了还没有被取走则为假
 	closed  bool
 }
 
@@ -64,6 +66,20 @@ func (s *Subscription) Take() []*Event {
 	return out
 }
 
+// Frozen 是此刻算不出、停在上一份的主题，按 Topics 的次序；changed 说自上次问过之后变了没有。
+// 心跳照常，不说的话看的人会当它们是此刻的。
+func (s *Subscription) Frozen() (topics []Topic, changed bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, t := range Topics() {
+		if s.frozen[t] {
+			topics = append(topics, t)
+		}
+	}
+	changed, s.told = !s.told, true
+	return topics, changed
+}
+
 // Close 退订；可以多次调用。
 func (s *Subscription) Close() {
 	s.mu.Lock()
@@ -83,6 +99,17 @@ func (s *Subscription) offer(e *Event) {
 	s.mu.Lock()
 	s.pending[e.Topic] = e
 	s.mu.Unlock()
+	s.ring()
+}
+
+func (s *Subscription) mark(t Topic, frozen bool) {
+	s.mu.Lock()
+	s.frozen[t], s.told = frozen, false
+	s.mu.Unlock()
+	s.ring()
+}
+
+func (s *Subscription) ring() {
 	select {
 	case s.ready <- struct{}{}:
 	default:

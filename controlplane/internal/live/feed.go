@@ -24,6 +24,8 @@ type feed struct {
 	subs   map[*Subscription]struct{}
 	last   *Event
 	sentAt time.Time
+	// frozen 说最近一次没有算出：手上的一份不是此刻的。
+	frozen bool
 }
 
 // readTimeout 是算一次至多多久。
@@ -46,6 +48,9 @@ func (f *feed) join(s *Subscription) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.subs[s] = struct{}{}
+	if f.frozen {
+		s.mark(f.topic, true)
+	}
 	if f.last != nil {
 		s.offer(f.last)
 	} else {
@@ -59,7 +64,7 @@ func (f *feed) leave(s *Subscription) {
 	defer f.mu.Unlock()
 	delete(f.subs, s)
 	if len(f.subs) == 0 {
-		f.last = nil
+		f.last, f.frozen = nil, false
 	}
 }
 
@@ -100,6 +105,7 @@ func (f *feed) round(ctx context.Context, silent bool) bool {
 	case ctx.Err() != nil:
 		return silent
 	case err != nil:
+		f.freeze(true)
 		if !silent {
 			f.log.Warn("cannot compute what watchers see; they keep the last", zap.Error(err))
 		}
@@ -108,7 +114,21 @@ func (f *feed) round(ctx context.Context, silent bool) bool {
 		f.log.Info("watchers see the present again")
 	}
 	f.publish(value)
+	f.freeze(false)
 	return false
+}
+
+// freeze 告诉看着的人手上的一份还是不是此刻的；没有变就不说。
+func (f *feed) freeze(frozen bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.frozen == frozen || len(f.subs) == 0 {
+		return
+	}
+	f.frozen = frozen
+	for s := range f.subs {
+		s.mark(f.topic, frozen)
+	}
 }
 
 func (f *feed) publish(value any) {

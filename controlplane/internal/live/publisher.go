@@ -121,7 +121,7 @@ func (p *Publisher) Subscribe(who string, topics []Topic) (*Subscription, error)
 	if err := p.seats.take(who); err != nil {
 		return nil, err
 	}
-	s := &Subscription{publisher: p, who: who, ready: make(chan struct{}, 1), pending: map[Topic]*Event{}}
+	s := &Subscription{publisher: p, who: who, ready: make(chan struct{}, 1), pending: map[Topic]*Event{}, frozen: map[Topic]bool{}, told: true}
 	for _, t := range Topics() {
 		if slices.Contains(topics, t) {
 			s.feeds = append(s.feeds, p.feeds[t])

@@ -205,6 +205,21 @@ func TestPublisher_ANodeThatStaysBehindIsNotWatchedEagerlyForEver(t *testing.T) 
 	})
 }
 
+// told 要 s 刚被告知停住的就是 want，而且只说一次。
+func told(t *testing.T, s *Subscription, want ...Topic) {
+	t.Helper()
+	select {
+	case <-s.Ready():
+	default:
+	}
+	if got, changed := s.Frozen(); !changed || !slices.Equal(got, want) {
+		t.Errorf("told %v (changed %t), want %v", got, changed, want)
+	}
+	if _, again := s.Frozen(); again {
+		t.Error("told twice")
+	}
+}
+
 func TestPublisher_KeepsTheLastWhileTheDatabaseIsAwayAndSaysItOnce(t *testing.T) {
 	play(t, PublisherConfig{}, func(s *scene, p *Publisher, _ *push.Hub, logs *observer.ObservedLogs) {
 		a := subscribe(t, p, TopicFleet)
@@ -218,7 +233,12 @@ func TestPublisher_KeepsTheLastWhileTheDatabaseIsAwayAndSaysItOnce(t *testing.T)
 		if n := logs.FilterMessage("cannot compute what watchers see; they keep the last").Len(); n != 1 {
 			t.Errorf("%d lines", n)
 		}
-		b := subscribe(t, p, TopicFleet)
+		told(t, a, TopicFleet)
+		b, c := subscribe(t, p, TopicFleet), subscribe(t, p, TopicRevision)
+		told(t, b, TopicFleet)
+		if _, changed := c.Frozen(); changed {
+			t.Error("a topic that is well is said to have changed")
+		}
 		if f, ok := fleetOf(b); !ok || len(f.Nodes) != 1 {
 			t.Errorf("a newcomer does not get the last: %+v", f)
 		}
@@ -227,8 +247,11 @@ func TestPublisher_KeepsTheLastWhileTheDatabaseIsAwayAndSaysItOnce(t *testing.T)
 		if f, ok := fleetOf(a); !ok || !f.Nodes[0].Draining {
 			t.Errorf("not back: %+v", f)
 		}
+		told(t, a)
+		told(t, b)
 		a.Close()
 		b.Close()
+		c.Close()
 	})
 }
 

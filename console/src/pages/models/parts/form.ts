@@ -39,10 +39,13 @@ export function inputOf(form: ModelForm): ModelInput {
   return out
 }
 
-/** plain 去掉只为列表用的 id，好比较与合并。 */
-export function plain(form: ModelForm): string {
-  return JSON.stringify({ ...form, tiers: form.tiers.map((t) => ({ ...t, targets: t.targets.map((x) => ({ ...x, id: 0 })) })) })
+/** bare 是一份抄本，去掉只为列表用的 id，好比较与合并。 */
+export function bare(form: ModelForm): ModelForm {
+  return JSON.parse(JSON.stringify({ ...form, tiers: form.tiers.map((t) => ({ ...t, targets: t.targets.map((x) => ({ ...x, id: 0 })) })) })) as ModelForm
 }
 
-/** copied 是一份不共用任何东西的抄本。 */
-export const copied = (form: ModelForm): ModelForm => JSON.parse(JSON.stringify(form)) as ModelForm
+/** numbered 给合并出来的目标新的 id；负的，不与新加的相撞。 */
+export function numbered(form: ModelForm): ModelForm {
+  let id = 0
+  return { ...form, tiers: form.tiers.map((t) => ({ ...t, targets: t.targets.map((x) => ({ ...x, id: --id })) })) }
+}
