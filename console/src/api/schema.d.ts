@@ -2433,6 +2433,11 @@ export interface components {
              * @description 在等的请求数；一个请求在它每个候选服务器的队里各算一次
              */
             waiting: number;
+            /**
+             * Format: int64
+             * @description 等得最久的一个已经等了多久，毫秒；没有在等的，或不知道，则为 null
+             */
+            oldest_wait_ms: number | null;
             /** @description 各应用在等的请求数，按名字升序；没有在等的不列 */
             waiting_by_app: {
                 /** @description 应用 */
@@ -2442,6 +2447,11 @@ export interface components {
                  * @description 在等的请求数
                  */
                 waiting: number;
+                /**
+                 * Format: int64
+                 * @description 其中等得最久的已经等了多久，毫秒；不知道则为 null
+                 */
+                oldest_wait_ms: number | null;
             }[];
             /**
              * Format: int64

@@ -46,7 +46,7 @@ func TestExplain_ShowsEveryColumn(t *testing.T) {
 	   {"server":"a","upstream_model":"u","weight":3,"share":0,"state":"ejected","detail":"ejected by every connected node: connect","reason":{"code":"ejected","cause":"connect"},"ejected_by":[{"node":"n1","reason":"connect","until":"2026-01-01T19:04:05Z"}],"queue":null},
 	   {"server":"b","upstream_model":"u","weight":1,"share":0,"state":"paused","detail":"the upstream asked for a pause (HTTP 429)","reason":{"code":"upstream_pause"},"paused_until":"2026-01-01T19:04:05Z","ejected_by":[],
 	    "queue":{"server":"b","limits":{"max_concurrency":0,"requests_per_minute":0,"tokens_per_minute":0},"in_flight":0,"held":0,"quarantined":0,"free":null,"requests_available":null,"tokens_available":null,
-	     "waiting":0,"waiting_by_app":[],"estimated_wait_ms":null,"regime":"relaxed","paused":[{"upstream_model":"u","until":"2026-01-01T19:04:05Z"}],"leader":{"address":"cp:9090","term":3,"learning":false}}}]},
+	     "waiting":0,"oldest_wait_ms":null,"waiting_by_app":[],"estimated_wait_ms":null,"regime":"relaxed","paused":[{"upstream_model":"u","until":"2026-01-01T19:04:05Z"}],"leader":{"address":"cp:9090","term":3,"learning":false}}}]},
 	  {"priority":2,"targets":[{"server":"c","upstream_model":"u","weight":1,"share":0,"state":"disabled","detail":"the server is disabled","reason":{"code":"server_disabled"},"ejected_by":[],"queue":null}]}],
 	 "fallbacks":[{"model":"g","allowed":false,"tiers":[{"priority":0,"targets":[{"server":"c","upstream_model":"g","weight":1,"share":0,"state":"disabled","detail":"the server is disabled","reason":{"code":"server_disabled"},"ejected_by":[],"queue":null}]}]}]}`), &want); err != nil {
 		t.Fatal(err)

@@ -2195,6 +2195,9 @@ type Queue struct {
 	// Limits 限额；0 或缺席表示不限
 	Limits Limits `json:"limits"`
 
+	// OldestWaitMs 等得最久的一个已经等了多久，毫秒；没有在等的，或不知道，则为 null
+	OldestWaitMs *int64 `json:"oldest_wait_ms"`
+
 	// Paused 被上游要求暂停的目标
 	Paused []struct {
 		// Until 停到何时
@@ -2226,6 +2229,9 @@ type Queue struct {
 	WaitingByApp []struct {
 		// App 应用
 		App string `json:"app"`
+
+		// OldestWaitMs 其中等得最久的已经等了多久，毫秒；不知道则为 null
+		OldestWaitMs *int64 `json:"oldest_wait_ms"`
 
 		// Waiting 在等的请求数
 		Waiting int64 `json:"waiting"`
