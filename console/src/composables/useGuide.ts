@@ -1,9 +1,11 @@
 import { useQuery, useQueryCache } from '@pinia/colada'
 import { defineStore } from 'pinia'
-import { computed, ref } from 'vue'
+import { computed, ref, watch } from 'vue'
 
 import { type FreshKey, names } from '@/api/guide'
 import type { Overview } from '@/api/live'
+
+import { useSession } from './useSession'
 
 /** Step 是首次引导的四步。 */
 export type Step = 'server' | 'model' | 'app' | 'curl'
@@ -39,6 +41,10 @@ export const useGuide = defineStore('guide', () => {
     listed.value = null
     model.value = ''
   }
+  // 明文不留给下一个登录的人。
+  const session = useSession()
+  watch(() => session.identity?.name, finish)
+
   return { engaged, listed, model, fresh, finish }
 })
 
