@@ -1,4 +1,4 @@
-import { computed } from 'vue'
+import { computed, ref } from 'vue'
 
 import type { AuditFilter } from '@/api/audit'
 
@@ -14,8 +14,10 @@ export function useAuditFilter() {
   const { zone } = useFormat()
   const fields = { actor: useQueryText('actor'), action: useQueryText('action'), object: useQueryText('object'), address: useQueryText('address'), range: useQueryText('range', 'all'), from: useQueryText('from'), to: useQueryText('to') }
 
-  // 「最近」从选它的那一刻算起：接着取更旧的一页时起点不能移动。
+  // 「最近」从选它、或要求重新取的那一刻算起：接着取更旧的一页时起点不能移动。
+  const renewed = ref(0)
   const since = computed(() => {
+    void renewed.value
     const ms = auditRanges[fields.range.value as keyof typeof auditRanges]
     return ms ? new Date(Date.now() - ms).toISOString() : ''
   })
@@ -26,5 +28,6 @@ export function useAuditFilter() {
     to: custom.value ? zonedInstant(fields.to.value, zone.value) : '',
   }))
   const narrowed = computed(() => Object.values(filter.value).some((v) => v !== ''))
-  return { fields, filter, custom, narrowed }
+  const renew = () => { renewed.value++ }
+  return { renew, fields, filter, custom, narrowed }
 }

@@ -5,6 +5,8 @@ import { computed, ref, watch } from 'vue'
 import { type FreshKey, names } from '@/api/guide'
 import type { Overview } from '@/api/live'
 
+import { useSession } from './useSession'
+
 /** Step 是首次引导的四步。 */
 export type Step = 'server' | 'model' | 'app' | 'curl'
 
@@ -78,6 +80,10 @@ export const useGuide = defineStore('guide', () => {
     listed.value = null
     forget()
   }
+  // 明文不留给下一个登录的人。
+  const session = useSession()
+  watch(() => session.identity?.name, finish)
+
   return { engaged, listed, taken, fresh, take, retake, keep, forget, finish }
 })
 

@@ -17,8 +17,7 @@ export const useOwnKey = defineStore('own-key', () => {
   }, { flush: 'sync' })
 
   const session = useSession()
-  watch(() => session.identity, (who) => {
-    if (who !== null) return
+  watch(() => session.identity?.name, () => {
     key.value = ''
     remember.value = false
   })

@@ -1,5 +1,7 @@
 import { defineStore } from 'pinia'
-import { ref } from 'vue'
+import { ref, watch } from 'vue'
+
+import { useSession } from './useSession'
 
 /** Saved 是刚写成的一版：右下角一张卡片，跟着它到每个节点。 */
 export interface Saved {
@@ -24,6 +26,10 @@ export const useSaved = defineStore('saved', () => {
   function dismiss(id: number): void {
     cards.value = cards.value.filter((c) => c.id !== id)
   }
+
+  // 上一个人的撤销不许由下一个登录的人来按。
+  const session = useSession()
+  watch(() => session.identity?.name, () => { cards.value = [] })
 
   return { cards, announce, dismiss }
 })

@@ -8,11 +8,11 @@ import type { Identity } from '@/api/session'
 
 import { useSession } from './useSession'
 
-const api = vi.hoisted(() => ({ current: null as unknown, asked: 0, lost: (() => {}) as (p: unknown) => void }))
+const api = vi.hoisted(() => ({ current: null as unknown, asked: 0, refused: null as unknown, failed: false, lost: (() => {}) as (p: unknown) => void }))
 vi.mock('@/api/session', () => ({
-  currentIdentity: async () => { api.asked++; return api.current },
+  currentIdentity: async () => { api.asked++; if (api.failed) throw new Error('away'); return api.current },
   signIn: async () => api.current,
-  signOut: async () => {},
+  signOut: async () => { if (api.refused) throw api.refused },
   changePassword: async () => api.current,
   whenUnauthenticated: (f: (p: unknown) => void) => { api.lost = f },
 }))
@@ -28,7 +28,8 @@ function start() {
 describe('useSession', () => {
   beforeEach(() => {
     localStorage.clear()
-    Object.assign(api, { current: null, asked: 0 })
+    sessionStorage.clear()
+    Object.assign(api, { current: null, asked: 0, refused: null, failed: false })
   })
 
   it('没有登录过就不去问：答案注定是 401', async () => {
@@ -51,6 +52,48 @@ describe('useSession', () => {
     const later = start().session
     await later.load()
     expect(later.ended).toBe(false)
+  })
+
+  it('会话早已没有了也退得出去；够不着控制面才是退不出去', async () => {
+    api.current = li
+    const { session } = start()
+    await session.enter('li', 'x')
+    api.refused = new Problem({ status: 503, code: 'unavailable', detail: 'no' })
+    await expect(session.leave()).rejects.toBe(api.refused)
+    expect(session.identity?.name).toBe('li')
+    api.refused = new Problem({ status: 401, code: 'unauthenticated', detail: 'gone' })
+    await session.leave()
+    expect(session.identity).toBeNull()
+  })
+
+  it('走了的人在这个标签页里记着的密钥不留给下一个，没有打开过那一页也一样', async () => {
+    api.current = li
+    const { session } = start()
+    await session.enter('li', 'x')
+    sessionStorage.setItem('vega.playground.key', 'sk-li')
+    await session.leave()
+    expect(sessionStorage.length).toBe(0)
+  })
+
+  it('醒来再问是谁：角色跟着变；换了人，记着的也不留；问不到就当没有变', async () => {
+    api.current = li
+    const { session } = start()
+    const lost = vi.fn()
+    session.onLost(lost)
+    await session.enter('li', 'x')
+    api.current = { ...li, role: 'viewer' }
+    await session.refresh()
+    expect([session.role, session.can('operator')]).toEqual(['viewer', false])
+    sessionStorage.setItem('vega.playground.key', 'sk-li')
+    api.current = { ...li, name: 'wang', role: 'admin' }
+    await session.refresh()
+    expect([session.identity?.name, session.role, sessionStorage.length]).toEqual(['wang', 'admin', 0])
+    api.failed = true
+    await session.refresh()
+    expect(session.identity?.name).toBe('wang')
+    Object.assign(api, { failed: false, current: null })
+    await session.refresh()
+    expect([session.identity, session.ended, lost.mock.calls.length]).toEqual([null, true, 1])
   })
 
   it('去提供方登录没有成，不算会话结束', async () => {
