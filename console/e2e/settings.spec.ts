@@ -66,7 +66,7 @@ test('别人先存了：说出来，取来他的、留着我的', async ({ page,
   await page.getByRole('button', { name: '存下' }).click()
   await expect(page.getByRole('alert')).toContainText('有人在你之前改了它')
   await expect(page.getByRole('alert')).toContainText('minutes_days')
-  await page.getByRole('button', { name: '取来他的改动，留着我的' }).click()
+  await page.getByRole('button', { name: '取来并留下我的改动' }).click()
   await expect(page.getByLabel(/每分钟的用量/)).toHaveValue('14')
   await page.getByRole('button', { name: '存下' }).click()
   await expect(page.getByText('设置已存')).toBeVisible()
