@@ -138,8 +138,11 @@ test('密钥的一生：新建、用得了、轮换后两把都能用、改期�
   test.slow()
   await admin.apply({ apps: [{ name: 'life' }] })
   await signIn(page, 'operator')
+  const asked: string[] = []
+  page.on('request', (r) => { if (r.url().endsWith('/apps/life/keys')) asked.push(r.method()) })
   await page.goto('/apps/life')
   await expect(page.getByText('还没有密钥')).toBeVisible()
+  expect(asked, '密钥可能上万，只取一遍').toEqual(['GET'])
   await page.getByRole('button', { name: '新建密钥' }).click()
   const dialog = page.getByRole('dialog', { name: '新建密钥' })
   await dialog.getByLabel('名字').fill('web')

@@ -145,6 +145,8 @@ test('有身份提供方时给出它，带着要去的页；它没让进就说�
   await axe(page)
   await page.goto('/login?error=oidc_no_role')
   await expect(page.getByRole('alert')).toContainText('没有给你这里的角色')
+  await page.goto('/login?error=oidc_refused&next=%2F%3Fguide%3D1') // 没有进来，要去的地方还在
+  await expect(page.getByRole('link', { name: '用 Keycloak 登录' })).toHaveAttribute('href', '/api/v1/auth/oidc/login?return_to=%2F%3Fguide%3D1')
   await portraits(page, 'login-oidc')
   await page.goto('/login?error=nonsense')
   await expect(page.getByRole('alert')).toContainText('nonsense')

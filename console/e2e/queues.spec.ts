@@ -9,6 +9,8 @@ test('排着队的服务器：名额、谁在等、预计等多久', async ({ pa
   await expect(row).toContainText('吃紧')
   await expect(row.locator('td.waiting')).toHaveText(/^[1-9]$/)
   await expect(row.getByRole('list', { name: '在 gpu-2 等着的应用' }).getByRole('link', { name: 'team-a' })).toHaveAttribute('href', '/apps/team-a')
+  await expect(row.getByTestId('oldest')).toHaveText(/\d(\.\d+)? m?s$/)
+  await expect(row.getByRole('listitem').filter({ hasText: 'team-a' })).toContainText(/\d · \d/)
   await expect(row.locator('td').last()).toHaveText(/\d(\.\d+)? s$/)
   // 等得多的在前。
   await expect(page.locator('tr[data-server]').first()).toHaveAttribute('data-server', 'gpu-2')
@@ -19,6 +21,7 @@ test('排着队的服务器：名额、谁在等、预计等多久', async ({ pa
   await fitsPhone(page)
   await control.stopLoad()
   await expect(row.locator('td.waiting')).toHaveText('0', { timeout: 20_000 })
+  await expect(row.getByTestId('oldest')).toHaveText('–')
 })
 
 test('按名字、按有人在等筛；地址留得住；指着一个服务器的链接只看它', async ({ page, control }) => {

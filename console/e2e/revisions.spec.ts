@@ -88,7 +88,14 @@ test('回滚先给人看会变什么，再写成新的一版；试算之后有�
   expect(apps.find((a) => a.name === 'rev-back')).toMatchObject({ weight: 1, keys: [] })
 })
 
-test('导出的 JSON 原样试算，没有什么会变；YAML 也下得来', async ({ page, admin }) => {
+test('导出的 YAML 与 JSON 都原样放得回去，没有什么会变', async ({ page, admin }) => {
+  // 裸写会变成布尔、数、空、时刻、注释的字，都得原样回来。
+  const headers = { 'X-A': 'yes', 'X-B': '0x1F', 'X-C': '1e3', 'X-D': 'null', 'X-E': '2026-01-02', 'X-F': 'a: b # c', 'X-G': '~', 'X-H': '"quoted"', 'X-I': "it's", 'X-J': '1_000' }
+  await admin.apply({
+    servers: [{ name: 'rev-odd', base_url: 'http://127.0.0.1:9/v1', headers, timeouts: { connect_ms: 1 } }],
+    models: [{ name: '模型/α: #1', targets: [{ server: 'rev-odd', upstream_model: 'no' }], prices: { input_per_million: 1e-9, output_per_million: 12345.678901, currency: 'USD' } }],
+    apps: [{ name: 'rev-odd', models: ['*', '模型/*'], keys: [{ name: 'k', expires_at: '2031-01-31T00:00:00Z' }], budget: { tokens: 1_000_000_000_000_000 } }],
+  })
   await signIn(page, 'operator')
   await page.goto('/revisions')
   const save = async (what: RegExp) => {
@@ -100,13 +107,18 @@ test('导出的 JSON 原样试算，没有什么会变；YAML 也下得来', asy
   expect(exported.name).toBe(`vega-r${await head(admin)}.yaml`)
   expect(exported.text).toMatch(/^servers:\n {2}- name: gpu-1\n/)
   const json = await save(/JSON/)
-  expect(JSON.parse(json.text)).toMatchObject({ servers: [{ name: 'gpu-1' }, { name: 'gpu-2' }] })
+  expect(JSON.parse(json.text)).toMatchObject({ servers: [{ name: 'gpu-1' }, { name: 'gpu-2' }, { name: 'rev-odd' }] })
   await page.getByRole('button', { name: '导入' }).click()
   const drawer = page.getByRole('dialog', { name: '导入配置' })
-  await drawer.getByLabel('JSON 文件').setInputFiles({ name: json.name, mimeType: 'application/json', buffer: Buffer.from(json.text) })
-  await drawer.getByRole('button', { name: '试算' }).click()
-  await expect(drawer).toContainText('没有什么会变')
-  await expect(drawer.getByRole('button', { name: '应用', exact: true })).toBeDisabled()
+  await drawer.getByText('删除文档里没有的对象').click()
+  for (const [file, type] of [[exported, 'application/yaml'], [json, 'application/json']] as const) {
+    await drawer.getByLabel('YAML 或 JSON 文件').setInputFiles({ name: file.name, mimeType: type, buffer: Buffer.from(file.text) })
+    const [sent] = await Promise.all([page.waitForRequest(/\/config\?/), drawer.getByRole('button', { name: '试算' }).click()])
+    expect(sent.headers()['content-type']).toBe(type)
+    expect(sent.postData()).toBe(file.text)
+    await expect(drawer).toContainText('没有什么会变')
+    await expect(drawer.getByRole('button', { name: '应用', exact: true })).toBeDisabled()
+  }
 })
 
 test('导入：错误按路径列出，什么也没写；改好后应用，新密钥只给看一次，而且真的能用', async ({ page, admin, allow, control }) => {
@@ -116,17 +128,20 @@ test('导入：错误按路径列出，什么也没写；改好后应用，新�
   await page.goto('/revisions')
   await page.getByRole('button', { name: '导入' }).click()
   const drawer = page.getByRole('dialog', { name: '导入配置' })
-  const text = drawer.getByLabel('文档（JSON）')
+  const text = drawer.getByLabel('文档（YAML 或 JSON）')
   const look = drawer.getByRole('button', { name: '试算' })
-  await text.fill('servers:\n  - name: a\n')
+  await text.fill('servers:\n  - name: a\n   base_url: x\n')
   await look.click()
-  await expect(drawer.getByRole('alert')).toContainText('controlplane apply -f')
+  await expect(drawer.getByRole('alert')).toContainText('malformed YAML: line 2')
+  await text.fill('{"servers": [}')
+  await look.click()
+  await expect(drawer.getByRole('alert')).toContainText('malformed JSON')
   await text.fill(JSON.stringify({ apps: [{ name: 'imported', class: 'nobody', weight: -1 }], models: [{ name: 'm', targets: [{ server: 'nowhere', upstream_model: 'x' }] }] }))
   await look.click()
   for (const path of ['apps[0].class', 'apps[0].weight']) await expect(drawer.getByRole('alert')).toContainText(path)
   await axe(page)
   expect(await head(admin)).toBe(before)
-  await text.fill(JSON.stringify({ apps: [{ name: 'imported', models: ['chat'], keys: [{ name: 'first' }] }] }))
+  await text.fill('apps:\n  - name: imported\n    models: [chat]\n    keys: [{name: first}]\n')
   await look.click()
   await expect(drawer.getByRole('listitem')).toHaveCount(2)
   await drawer.getByLabel('附言').fill('brought in')
@@ -149,7 +164,7 @@ test('带 prune 的导入先列出要删的每一个', async ({ page, admin }) =
   await page.goto('/revisions')
   await page.getByRole('button', { name: '导入' }).click()
   const drawer = page.getByRole('dialog', { name: '导入配置' })
-  await drawer.getByLabel('文档（JSON）').fill(JSON.stringify({ ...now, apps: now.apps.filter((a) => a.name !== 'prune-me') }))
+  await drawer.getByLabel('文档（YAML 或 JSON）').fill(JSON.stringify({ ...now, apps: now.apps.filter((a) => a.name !== 'prune-me') }))
   await drawer.getByRole('button', { name: '试算' }).click()
   await expect(drawer).toContainText('没有什么会变')
   await drawer.getByText('删除文档里没有的对象').click()

@@ -1,4 +1,4 @@
-import { axe, bothLanguages, expect, fitsPhone, signIn, test } from './support'
+import { axe, bothLanguages, expect, fitsPhone, portraits, signIn, test } from './support'
 
 const nav = /主导航|Main navigation/
 
@@ -109,11 +109,17 @@ test('会话被收回：去登录页，回来接着看原来的页', async ({ pa
   await expect(page.getByRole('link', { name: /3\/3 个节点/ })).toBeVisible()
 })
 
-test('没有的一页说清楚，回得去', async ({ page }) => {
+test('没有的一页说清楚写的是什么，回得去，也找得到别的', async ({ page }) => {
   await signIn(page, 'viewer')
-  await page.goto('/missing')
+  await page.goto('/missing/at/all')
   await expect(page.getByRole('heading', { name: '没有这一页' })).toBeVisible()
+  await expect(page.getByText('/missing/at/all')).toBeVisible()
   await axe(page)
+  await portraits(page, 'missing')
+  await fitsPhone(page)
+  await page.getByRole('button', { name: '找一页或一个名字' }).click()
+  await expect(page.getByRole('combobox', { name: '搜索或执行' })).toBeFocused()
+  await page.keyboard.press('Escape')
   await page.getByRole('link', { name: '回到总览' }).click()
   await expect(page.getByRole('heading', { level: 1, name: '总览' })).toBeVisible()
 })

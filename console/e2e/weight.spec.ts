@@ -1,6 +1,6 @@
 import { gzipSync } from 'node:zlib'
 
-import { expect, test } from './support'
+import { consoleURL, expect, opens, signedIn, signIn, test } from './support'
 
 test('第一次打开登录页：脚本与样式合起来压缩后不过 350 kB，没有图表的库', async ({ page, allow }) => {
   allow('status of 401')
@@ -17,4 +17,22 @@ test('第一次打开登录页：脚本与样式合起来压缩后不过 350 kB�
   expect(bodies.length).toBeGreaterThan(1)
   expect(total).toBeLessThanOrEqual(350_000)
   for (const [url, body] of loaded) expect((await body).includes('_echarts_instance_'), url).toBe(false)
+})
+
+test('每一页都很快能用：没有缓存，从输入地址到数据画出来', async ({ page, browser }) => {
+  await signIn(page, 'admin')
+  const storageState = await page.context().storageState()
+  const pages = ['/', '/queues', '/requests', '/usage', '/nodes', '/servers', '/servers/gpu-1', '/models', '/models/chat', '/apps', '/apps/team-a', '/revisions', '/playground', '/audit', '/access', '/settings']
+  const took: { path: string; ms: number }[] = []
+  for (const path of pages) {
+    const context = await browser.newContext({ baseURL: consoleURL(), storageState })
+    const fresh = await context.newPage()
+    await signedIn(fresh)
+    // 标题在，而且没有一块还在取：人这时看得到数，也点得动。
+    took.push({ path, ms: await opens(fresh, path, fresh.locator('main:not(:has([aria-busy="true"])) h1')) })
+    await context.close()
+  }
+  const worst = took.reduce((a, b) => (b.ms > a.ms ? b : a))
+  const sorted = took.map((x) => x.ms).sort((a, b) => a - b)
+  console.log(`figures: console pages=${took.length} interactive_p50_ms=${sorted[Math.floor(sorted.length / 2)]} interactive_worst_ms=${worst.ms} worst=${worst.path}`)
 })

@@ -78,17 +78,21 @@ func TestDemo_IsAppliedOnceAndThenTheConfigurationIsTheUsers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, part := range append(want, strings.TrimSpace(string(password)), adminURL+"/", apiURL, first.Key, "401 Unauthorized") {
+	for _, part := range append(want, strings.TrimSpace(string(password)), adminURL+"/?guide=1\n", apiURL, first.Key, "401 Unauthorized") {
 		if !strings.Contains(text.String(), part) {
 			t.Errorf("the welcome does not say %q:\n%s", part, text.String())
 		}
+	}
+	if strings.Count(text.String(), adminURL+"/?guide=1") != 1 || strings.Contains(text.String(), adminURL+"/\n") {
+		t.Errorf("there is more than one door to the console:\n%s", text.String())
 	}
 	if strings.Contains(text.String(), "Try it") {
 		t.Errorf("the welcome offers a key that does not work:\n%s", text.String())
 	}
 	text.Reset()
 	welcome(&text, greeting{answer: "hello", controlplane: t.TempDir()})
-	if out := text.String(); !strings.Contains(out, "user reset-password admin") || !strings.Contains(out, "create one in the console") || strings.Contains(out, "not the one of") {
+	if out := text.String(); !strings.Contains(out, "user reset-password admin") || !strings.Contains(out, "create one in the console") || strings.Contains(out, "not the one of") ||
+		!strings.Contains(out, adminURL+"/\n") || strings.Contains(out, "guide") {
 		t.Errorf("without a one-time password:\n%s", out)
 	}
 }

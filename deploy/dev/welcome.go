@@ -22,13 +22,12 @@ func welcome(w io.Writer, g greeting) {
 	tokenFile := filepath.Join(g.controlplane, "admin-token")
 	fmt.Fprintln(w, "\nVega is up."+g.passed())
 	fmt.Fprintf(w, `
-  Console        %s/
-  Guide          %s/?guide=1   (a server, a model, an app, a working curl: under two minutes)
+  Console        %s
   Sign in        %s
   API base URL   %s
   API key        %s
   Admin token    %s
-`, adminURL, adminURL, signIn(g.controlplane, tokenFile), apiURL, g.key(), tokenFile)
+`, door(g.controlplane), signIn(g.controlplane, tokenFile), apiURL, g.key(), tokenFile)
 	if g.demo.Key != "" && g.chatError == "" {
 		fmt.Fprintf(w, `
 Try it:
@@ -69,11 +68,31 @@ func (g greeting) changed(w io.Writer) {
 	}
 }
 
+// door 是从哪里进控制台：还没有人进去过就进首次引导，之后是总览。
+func door(controlplane string) string {
+	if oncePassword(controlplane) != "" {
+		return adminURL + "/?guide=1"
+	}
+	return adminURL + "/"
+}
+
+// oncePassword 是还没有换掉的一次性口令；换掉之后控制面删去那个文件，为空。
+func oncePassword(controlplane string) string {
+	raw, err := os.ReadFile(oncePasswordFile(controlplane))
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(raw))
+}
+
+func oncePasswordFile(controlplane string) string {
+	return filepath.Join(controlplane, "admin-password")
+}
+
 // signIn 说怎样登录：一次性口令还没有换掉就连口令一起给。
 func signIn(controlplane, tokenFile string) string {
-	file := filepath.Join(controlplane, "admin-password")
-	if raw, err := os.ReadFile(file); err == nil {
-		return fmt.Sprintf("admin, one-time password %s (also in %s)", strings.TrimSpace(string(raw)), file)
+	if once := oncePassword(controlplane); once != "" {
+		return fmt.Sprintf("admin, one-time password %s (also in %s)", once, oncePasswordFile(controlplane))
 	}
 	return fmt.Sprintf("admin, with the password you chose; forgotten:\n                 VEGA_ADMIN_TOKEN_FILE=%s bin/controlplane user reset-password admin", tokenFile)
 }

@@ -192,7 +192,7 @@ func identityOIDC(c *contract, i *issuer) {
 	if me := v.send(sent{method: "GET", path: "/session", want: 200}); me.textOf("role") != "admin" || me.textOf("method") != "oidc" {
 		c.t.Errorf("%s", me.body)
 	}
-	if page := c.visitor().sso(i, "stranger@example.com", "outsiders"); page != "/login?error=oidc_no_role" {
+	if page := c.visitor().sso(i, "stranger@example.com", "outsiders"); page != "/login?error=oidc_no_role&next=%2Fapps" {
 		c.t.Errorf("a stranger ends at %s", page)
 	}
 	if a := v.send(sent{method: "GET", path: "/auth/oidc/callback?state=forged&code=forged", want: 303}); !strings.HasPrefix(a.header.Get("Location"), "/login?error=") {

@@ -87,7 +87,7 @@ func TestCore_IsDeterministic(t *testing.T) {
 		for _, p := range y.Pauses(55) {
 			log = append(log, p.Server)
 		}
-		y.Waiting("s3", func(app string, n int64) { log = append(log, fmt.Sprint(app, n)) })
+		y.Waiting("s3", func(app string, n int64, oldest Time) { log = append(log, fmt.Sprint(app, n, oldest)) })
 		return append(log, y.granted(60)...)
 	}
 	first := run()

@@ -44,7 +44,16 @@ func (p *pair) compare() {
 	}
 	for _, server := range []string{"s1", "s2", "s3"} {
 		var total int64
-		p.core.Waiting(server, func(_ string, n int64) { total += n })
+		var oldest Time
+		p.core.Waiting(server, func(_ string, n int64, since Time) {
+			if total == 0 || since < oldest {
+				oldest = since
+			}
+			total += n
+		})
+		if at := p.naive.oldest(p.now, server); at != oldest {
+			p.fail("oldest at %s: core %v, naive %v", server, oldest, at)
+		}
 		if n := p.naive.count(p.now, server); n != total {
 			p.fail("waiting at %s: core %d, naive %d", server, total, n)
 		}

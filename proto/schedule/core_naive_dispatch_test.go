@@ -160,6 +160,17 @@ func (n *naive) count(now Time, server string) (total int64) {
 	return total
 }
 
+// oldest 是站在 server 的那些里最早的到达；没有为 0。
+func (n *naive) oldest(now Time, server string) (at Time) {
+	found := false
+	for _, w := range n.waiting {
+		if n.stands(now, w, server, false) && (!found || w.Arrived < at) {
+			at, found = w.Arrived, true
+		}
+	}
+	return at
+}
+
 func (n *naive) remove(now Time, w *Waiter) {
 	n.refresh(now, false)
 	n.waiting = slices.DeleteFunc(n.waiting, func(o *Waiter) bool { return o == w })

@@ -1,6 +1,7 @@
 package schedule
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -164,6 +165,38 @@ func TestCore_RemovedNeverStarts(t *testing.T) {
 	y.expect(4, "y@s2")
 }
 
+func TestCore_SaysSinceWhenTheOldestOfEachAppWaits(t *testing.T) {
+	y := newYard(t)
+	y.slots("s1", 1)
+	y.slots("s2", 0)
+	stood := func() (list []string) {
+		y.Waiting("s1", func(app string, n int64, oldest Time) {
+			list = append(list, fmt.Sprint(app, " ", n, " since ", int64(oldest)))
+		})
+		return list
+	}
+	if got := stood(); got != nil {
+		t.Fatal(got)
+	}
+	batch := tokens("b", 1)
+	batch.Class = Batch
+	y.wait(3, "first", tokens("a", 1), to("s1"))
+	y.wait(5, "second", tokens("a", 1), to("s2", "s1"))
+	y.wait(4, "third", tokens("a", 1), to("s2", "s1"))
+	y.wait(9, "late", tokens("b", 1), to("s1"))
+	y.wait(7, "batch", batch, to("s1"))
+	y.wait(1, "elsewhere", tokens("a", 1), to("s2"))
+	if got := stood(); !slices.Equal(got, []string{"a 3 since 3", "b 2 since 7"}) {
+		t.Fatal(got)
+	}
+	if got := y.granted(10); !slices.Equal(got, []string{"first@s1"}) {
+		t.Fatal(got)
+	}
+	if got := stood(); !slices.Equal(got, []string{"a 2 since 4", "b 2 since 7"}) {
+		t.Fatal(got)
+	}
+}
+
 func TestCore_MaxWaitingRefusesOnlyWhenEveryCandidateIsCrowded(t *testing.T) {
 	y := newYard(t)
 	y.slots("s1", 0)
@@ -179,7 +212,7 @@ func TestCore_MaxWaitingRefusesOnlyWhenEveryCandidateIsCrowded(t *testing.T) {
 		t.Fatalf("%v %+v", refused, r)
 	}
 	var names []string
-	y.Waiting("s1", func(app string, n int64) { names = append(names, app) })
+	y.Waiting("s1", func(app string, _ int64, _ Time) { names = append(names, app) })
 	if !slices.Equal(names, []string{"a"}) {
 		t.Fatal(names)
 	}

@@ -35,16 +35,18 @@ type ServerView struct {
 	RequestsLimit, RequestsLevel int64
 	TokensLimit, TokensLevel     int64
 	Waiting                      int64
+	OldestWait                   time.Duration // 等得最久的一个等了多久；没有在等的则无意义
 	ByApp                        []AppWaiting
 	EstimatedWait                time.Duration // 此刻新来一个要等多久；负即还说不出
 	Tight                        bool
 	Pauses                       []TargetPause
 }
 
-// AppWaiting 是一个 app 在一个 server 的队里有几个。
+// AppWaiting 是一个 app 在一个 server 的队里有几个，等得最久的等了多久。
 type AppWaiting struct {
-	App     string
-	Waiting int64
+	App        string
+	Waiting    int64
+	OldestWait time.Duration
 }
 
 // AppView 是一个 app 自己的限额。
@@ -140,9 +142,10 @@ func (g *Grantor) viewServer(now Time, s *ServerSpec, pauses []TargetPause) Serv
 	for _, m := range g.order {
 		x.InFlight += g.running(m, p)
 	}
-	g.core.Waiting(s.Name, func(app string, n int64) {
-		x.ByApp = append(x.ByApp, AppWaiting{app, n})
-		x.Waiting += n
+	g.core.Waiting(s.Name, func(app string, n int64, oldest Time) {
+		wait := max(now.Sub(oldest), 0)
+		x.ByApp = append(x.ByApp, AppWaiting{app, n, wait})
+		x.Waiting, x.OldestWait = x.Waiting+n, max(x.OldestWait, wait)
 	})
 	x.RequestsLevel, x.TokensLevel = g.levelsOf(now, p)
 	for _, t := range pauses {

@@ -37,5 +37,5 @@ export const test = base.extend<Fixtures>({
 export const expect = test.expect
 
 export { axe, bothLanguages, fitsPhone, opens, portraits } from './looks'
-export { fillLogin, operatorOf, password, settled, signIn } from './signin'
+export { fillLogin, operatorOf, password, settled, signedIn, signIn } from './signin'
 export { adminPassword, apiKey, apiURL, consoleURL, upstreamURLs, type Admin, type Control, type Load, type Role } from './stack'

@@ -35,7 +35,7 @@ export async function settled(page: Page, name: string, role: Role): Promise<str
 /** signIn 让这一页以某个角色登录着：经真的登录页，一个角色只登录一次，别的用例接着用那个会话，失效了再登录。 */
 export async function signIn(page: Page, role: Role): Promise<void> {
   const context = page.context()
-  await rememberSignIn(page)
+  await signedIn(page)
   const kept = sessions.get(role)
   if (kept) {
     await context.addCookies(kept)
@@ -50,8 +50,8 @@ export async function signIn(page: Page, role: Role): Promise<void> {
   sessions.set(role, await context.cookies())
 }
 
-/** rememberSignIn 给这一页登录过的记号，只在头一次载入时：cookie 是直接放进来的，没有记号控制台不会去问会话。 */
-async function rememberSignIn(page: Page): Promise<void> {
+/** signedIn 给这一页登录过的记号，只在头一次载入时：cookie 是直接放进来的，没有记号控制台不会去问会话。 */
+export async function signedIn(page: Page): Promise<void> {
   await page.addInitScript(() => {
     if (sessionStorage.getItem('seeded')) return
     sessionStorage.setItem('seeded', '1')

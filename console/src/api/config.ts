@@ -18,11 +18,26 @@ export async function exportConfig(): Promise<Tagged<Config>> {
   return tagged(data!, response)
 }
 
-/** applyConfig 在一个版本里应用整份声明，或只试算。document 是人写的，合不合规矩由 API 说。 */
-export async function applyConfig(document: unknown, how: Applying): Promise<Written<ChangeResult>> {
+/** Document 是人写的一份声明，一字不改地送出：合不合规矩由 API 说。 */
+export interface Document {
+  text: string
+  type: 'application/json' | 'application/yaml'
+}
+
+/** applyConfig 在一个版本里应用一份声明，或只试算。 */
+export async function applyConfig(document: Config, how: Applying): Promise<Written<ChangeResult>> {
+  const { data, response } = await api.PUT('/config', { params: paramsOf(how), body: document })
+  return written(data!, response)
+}
+
+/** importConfig 同 applyConfig，送的是人写的原文。 */
+export async function importConfig(document: Document, how: Applying): Promise<Written<ChangeResult>> {
   const { data, response } = await api.PUT('/config', {
-    params: { query: { dry_run: how.dryRun, prune: how.prune, note: how.note || undefined }, header: ifMatch(how.etag ?? '') },
-    body: document as Config,
+    params: paramsOf(how), headers: { 'Content-Type': document.type }, body: {}, bodySerializer: () => document.text,
   })
   return written(data!, response)
+}
+
+function paramsOf(how: Applying) {
+  return { query: { dry_run: how.dryRun, prune: how.prune, note: how.note || undefined }, header: ifMatch(how.etag ?? '') }
 }

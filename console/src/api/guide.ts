@@ -45,9 +45,27 @@ export async function addKey(app: string, key: string): Promise<Written<FreshKey
   return written({ id: data!.id, secret: data!.secret ?? '' }, response)
 }
 
-/** names 是已有的服务器、模型与应用的名字：重新载入之后从这里接着走。 */
-export async function names(): Promise<{ servers: string[]; models: string[]; apps: string[] }> {
+/** firstKey 是引导给已有的应用添的密钥的名字：不与它有的相撞。 */
+export function firstKey(): string {
+  return `first-${Date.now().toString(36)}`
+}
+
+/** Existing 是已有的东西：重新载入之后从这里接着走，名字从这里避开，现成的从这里挑。 */
+export interface Existing {
+  /** servers 是没有停用的在前，各带地址。 */
+  servers: { name: string; base_url: string }[]
+  models: string[]
+  /** apps 是没有停用的在前；models 是它能用的模型名的样式。 */
+  apps: { name: string; models: string[] }[]
+}
+
+/** names 一次取来已有的服务器、模型与应用。 */
+export async function names(): Promise<Existing> {
   const [servers, models, apps] = await Promise.all([api.GET('/servers'), api.GET('/models'), api.GET('/apps')])
-  const of = (list: { name: string }[]) => list.map((x) => x.name)
-  return { servers: of(servers.data!), models: of(models.data!), apps: of(apps.data!) }
+  const inUse = <T extends { enabled?: boolean }>(list: T[]) => [...list].sort((a, b) => Number(a.enabled === false) - Number(b.enabled === false))
+  return {
+    servers: inUse(servers.data!).map(({ name, base_url }) => ({ name, base_url })),
+    models: models.data!.map((m) => m.name),
+    apps: inUse(apps.data!).map((a) => ({ name: a.name, models: a.models ?? ['*'] })),
+  }
 }

@@ -7,6 +7,7 @@ export type Overview = Schemas['Overview']
 export type OverviewProblem = Schemas['OverviewProblem']
 export type Queue = Schemas['Queue']
 export type Explanation = Schemas['Explanation']
+export type ExplainedReason = Schemas['ExplainedReason']
 
 /** about 是这套安装：版本、客户端从哪里进来、时区与货币。 */
 export async function about(): Promise<About> {

@@ -33,7 +33,7 @@ export interface paths {
         };
         /**
          * 去 OIDC 的提供方登录
-         * @description 浏览器的导航，不是接口调用：带着 PKCE、state 与 nonce 转去提供方。做不到时转到 `/login?error=<reason>`。
+         * @description 浏览器的导航，不是接口调用：带着 PKCE、state 与 nonce 转去提供方。做不到时转到 `/login?error=<reason>&next=<return_to>`；要去的是首页则没有 next。
          */
         get: operations["beginOidc"];
         put?: never;
@@ -53,7 +53,7 @@ export interface paths {
         };
         /**
          * OIDC 的提供方把浏览器送回这里
-         * @description 成了则种下会话的 cookie，转到登录之前的页面；不成则转到 `/login?error=<reason>`。
+         * @description 成了则种下会话的 cookie，转到登录之前的页面；不成则转到 `/login?error=<reason>&next=<登录之前的页面>`，那是首页或已无从知道则没有 next。
          */
         get: operations["finishOidc"];
         put?: never;
@@ -302,6 +302,8 @@ export interface paths {
          * 应用一份声明式配置
          * @description 在一个版本里应用整份文档。不带 `prune`：文档里写到的对象整个替换，其余不动；带 `prune=true`：没写到的对象被删除，
          *     应用的密钥只在它的 `keys` 列表在场时才被删除。
+         *     YAML 与 `controlplane apply` 读得一样严：重复的键、多份文档都不收，读不懂的说在第几行；
+         *     只有命令行懂的 `ca_file` 与 `api_key_env` 在此是不认得的字段。
          */
         put: operations["putConfig"];
         post?: never;
@@ -360,7 +362,9 @@ export interface paths {
          * @description 连上时每个主题先各来一份全量，此后有变化才来，每个主题至多每秒一份（新的一版正推开时 fleet 至多每 250 毫秒一份；
          *     只有最近音讯变了的 fleet 每 5 秒一份）；每一份都是完整的，丢了中间的不要紧。总览只是时间过去不算变化。
          *     `event` 是主题名，`data` 是一行 JSON，形状见 Overview、Fleet、Queue 的数组与 Revision。没有新的也每 10 秒来一行注释。
-         *     开着流、断了重连都不算会话的活动。一个副本至多 200 条，再多是 503。
+         *     开着流、断了重连都不算会话的活动。一个副本至多 200 条，再多是 503；其中一个人（会话与属于他的令牌合算）至多 20 条，再多是 429。
+         *     哪个主题此刻算不出（数据库够不着；queues 还有没有授予者）时来一个 `event: frozen`，`data` 是 `{"topics": [主题名]}`：
+         *     那些主题停在上一份，心跳照常；恢复时再来一个，topics 为空。
          *     会话失效（或不再够格）时来一个 `event: end`，`data` 是 Problem，然后流结束；控制面停下时流直接结束，客户端应重连。
          */
         get: operations["streamEvents"];
@@ -1528,8 +1532,10 @@ export interface components {
              * @example model_not_allowed
              */
             code: string;
-            /** @description 英文一行，为什么 */
+            /** @description 英文一行，为什么；由 reasons 接成 */
             detail: string;
+            /** @description 裁决的缘由，按说的次序，至少一句；给程序与别的语言用 */
+            reasons: components["schemas"]["ExplainedReason"][];
             /** @description 应用的预算；没有则为 null */
             budget: components["schemas"]["BudgetStatus"] | null;
             /** @description 应用自己的限额与此刻的账 */
@@ -1603,6 +1609,8 @@ export interface components {
             state: "ready" | "full" | "paused" | "ejected" | "disabled";
             /** @description 英文一行：为什么不能开始；能开始则为空，除非有节点摘出了它 */
             detail: string;
+            /** @description 同一句缘由，给程序与别的语言用；detail 为空时是 null */
+            reason: components["schemas"]["ExplainedReason"] | null;
             /**
              * Format: date-time
              * @description 只在暂停时有
@@ -1622,6 +1630,56 @@ export interface components {
             }[];
             /** @description 服务器此刻的账；服务器停用，或此刻没有授予者，则为 null */
             queue: components["schemas"]["Queue"] | null;
+        };
+        /** @description 一句缘由：码与其中的数；各码用哪些写在码的说明里，不用的缺席 */
+        ExplainedReason: {
+            /**
+             * @description 说一个目标：server_disabled 服务器停用；no_weight 权重为 0；upstream_pause 上游要求暂停；queue_ahead 已有 count 个在等；
+             *     concurrency / requests_per_minute / tokens_per_minute 这个限额（limit）用尽了；ejected 全部连着的节点摘出了它，cause 是理由；
+             *     last_usable 全部摘出了，但它是模型最后一个可用的，照样用；ejected_by_some 连着的 nodes 个节点里 count 个摘出了它。
+             *     说裁决：app_disabled 应用停用；model_unknown 没有 model；models_allowed 应用只许用 models；budget_exhausted 预算用完，until 重新开始；
+             *     fallback 没有 model 的目标能服务，用后备 fallback，下一句说在那里怎样；app_limit 应用到了自己的限额，下一句说是哪一个；
+             *     starts 在 priority 层去 servers 之一；waits_for 此刻都不能开始，等 servers 之一；queues_full 各服务器的队都满了；
+             *     none_usable 目标都停用或摘出了；no_targets 模型没有目标；no_leader 此刻没有授予者，限额、队与暂停都不知道；
+             *     leader_learning 授予者刚接任，还在清点；no_nodes 没有连着的节点
+             * @enum {string}
+             */
+            code: "server_disabled" | "no_weight" | "upstream_pause" | "queue_ahead" | "concurrency" | "requests_per_minute" | "tokens_per_minute" | "ejected" | "last_usable" | "ejected_by_some" | "app_disabled" | "model_unknown" | "models_allowed" | "budget_exhausted" | "fallback" | "app_limit" | "starts" | "waits_for" | "queues_full" | "none_usable" | "no_targets" | "no_leader" | "leader_learning" | "no_nodes";
+            /**
+             * Format: int64
+             * @description 几个
+             */
+            count?: number;
+            /**
+             * Format: int64
+             * @description 限额
+             */
+            limit?: number;
+            /**
+             * Format: int64
+             * @description 连着的节点数
+             */
+            nodes?: number;
+            /**
+             * Format: int64
+             * @description 层
+             */
+            priority?: number;
+            /** @description 节点报来的英文理由 */
+            cause?: string;
+            /** @description 模型 */
+            model?: string;
+            /** @description 后备的模型 */
+            fallback?: string;
+            /** @description 服务器，不空 */
+            servers?: string[];
+            /** @description 许用的模型，可有通配 */
+            models?: string[];
+            /**
+             * Format: date-time
+             * @description 何时
+             */
+            until?: string;
         };
         /**
          * @description 声明式文档，与 vega.yaml 同形
@@ -2375,6 +2433,11 @@ export interface components {
              * @description 在等的请求数；一个请求在它每个候选服务器的队里各算一次
              */
             waiting: number;
+            /**
+             * Format: int64
+             * @description 等得最久的一个已经等了多久，毫秒；没有在等的，或不知道，则为 null
+             */
+            oldest_wait_ms: number | null;
             /** @description 各应用在等的请求数，按名字升序；没有在等的不列 */
             waiting_by_app: {
                 /** @description 应用 */
@@ -2384,6 +2447,11 @@ export interface components {
                  * @description 在等的请求数
                  */
                 waiting: number;
+                /**
+                 * Format: int64
+                 * @description 其中等得最久的已经等了多久，毫秒；不知道则为 null
+                 */
+                oldest_wait_ms: number | null;
             }[];
             /**
              * Format: int64
@@ -2797,7 +2865,7 @@ export interface components {
              */
             endpoint: string;
             outcome: components["schemas"]["Outcome"];
-            /** @description 给客户端的 HTTP 状态；没有写出头部则为 null */
+            /** @description 给客户端的 HTTP 状态；没有写出头部则为 null。要看排队消息的流 200 早已写出，其后以事件答的错误在此写它本来的状态 */
             status: number | null;
             /** @description 是不是流 */
             stream: boolean;
@@ -3107,7 +3175,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description `exhausted`：失败的登录太多（`login_throttled`），过一会儿再试 */
+        /** @description `exhausted`：失败的登录太多（`login_throttled`），或自己的事件流太多（`too_many_streams`）；过一会儿再试 */
         Throttled: {
             headers: {
                 "Retry-After": components["headers"]["RetryAfter"];
@@ -3848,6 +3916,7 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": components["schemas"]["Config"];
+                "application/yaml": components["schemas"]["Config"];
             };
         };
         responses: {
@@ -3933,6 +4002,7 @@ export interface operations {
             400: components["responses"]["Invalid"];
             401: components["responses"]["Unauthenticated"];
             403: components["responses"]["Denied"];
+            429: components["responses"]["Throttled"];
             503: components["responses"]["Unavailable"];
         };
     };

@@ -47,6 +47,12 @@ it('多久以前在进位的地方进位', async () => {
   expect([0, 59, 59.6, 3560, 3590, 84_000, 86_000].map(back)).toEqual(['now', '59 sec. ago', '1 min. ago', '59 min. ago', '1 hr. ago', '23 hr. ago', 'yesterday'])
 })
 
+it('数与汉字之间隔一格', async () => {
+  const { ago } = await formats()
+  const now = Date.UTC(2026, 0, 1)
+  expect([ago(now - 180_000, now), ago(now + 7_200_000, now), ago(now, now)]).toEqual(['3 分钟前', '2 小时后', '现在'])
+})
+
 it('时刻按设置的时区写；浏览器不认得的时区不让页面垮掉', async () => {
   expect((await formats()).clock('2026-01-01T00:00:00Z')).toBe('08:00:00')
   about.value = { time_zone: 'Nowhere/Never', currency: 'USD' }

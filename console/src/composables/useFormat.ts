@@ -12,6 +12,9 @@ function known(zone: string | undefined): string | undefined {
   }
 }
 
+// Intl 把数与汉字连着写；界面别处都隔开。
+const spaced = (text: string) => text.replace(/(\d)(?=\p{Script=Han})/u, '$1 ')
+
 type When = string | number | Date
 
 /**
@@ -75,11 +78,11 @@ export function useFormat(chosen?: () => string | undefined) {
   /** ago 是「3 分钟前」「2 小时后」。 */
   const ago = (v: Maybe<When>, now = Date.now()) => or(v, (w) => {
     const s = (new Date(w).getTime() - now) / 1000
-    const r = formats.value.relative
-    if (Math.abs(s) < 59.5) return r.format(Math.round(s), 'second')
-    if (Math.abs(s) < 3570) return r.format(Math.round(s / 60), 'minute')
-    if (Math.abs(s) < 84_600) return r.format(Math.round(s / 3600), 'hour')
-    return r.format(Math.round(s / 86_400), 'day')
+    const write = (n: number, unit: Intl.RelativeTimeFormatUnit) => spaced(formats.value.relative.format(Math.round(n), unit))
+    if (Math.abs(s) < 59.5) return write(s, 'second')
+    if (Math.abs(s) < 3570) return write(s / 60, 'minute')
+    if (Math.abs(s) < 84_600) return write(s / 3600, 'hour')
+    return write(s / 86_400, 'day')
   })
 
   return { zone, integer, short, rate, percent, money, ms, bytes, full, minute, day, clock, ago }

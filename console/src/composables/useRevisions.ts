@@ -1,7 +1,7 @@
 import { useQuery, useQueryCache } from '@pinia/colada'
 import { useI18n } from 'vue-i18n'
 
-import { applyConfig, type Applying, type ChangeResult, exportConfig } from '@/api/config'
+import { type Applying, type ChangeResult, type Document, exportConfig, importConfig } from '@/api/config'
 import type { Written } from '@/api/revisions'
 import { diffRevisions, getRevision, listRevisions, rollback } from '@/api/revisions'
 
@@ -37,8 +37,8 @@ export function useConfigWrites() {
     announce(t('revisions.saved.rolledBack', { revision }), await rollback(revision, { note, etag }))
   }
 
-  async function apply(document: unknown, how: Omit<Applying, 'dryRun'>): Promise<ChangeResult> {
-    const w = await applyConfig(document, how)
+  async function apply(document: Document, how: Omit<Applying, 'dryRun'>): Promise<ChangeResult> {
+    const w = await importConfig(document, how)
     announce(t('revisions.saved.imported'), w)
     return w.data
   }
@@ -46,7 +46,7 @@ export function useConfigWrites() {
   return {
     read: exportConfig,
     previewRollback: (revision: number) => rollback(revision, { dryRun: true }),
-    previewImport: (document: unknown, prune: boolean) => applyConfig(document, { dryRun: true, prune }),
+    previewImport: (document: Document, prune: boolean) => importConfig(document, { dryRun: true, prune }),
     restore,
     apply,
   }

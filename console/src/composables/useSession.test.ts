@@ -45,6 +45,13 @@ describe('useSession', () => {
     const { session } = start()
     await session.load()
     expect([api.asked, session.identity, session.ended]).toEqual([1, null, true])
+    const again = start().session
+    await again.load()
+    expect([api.asked, again.known, again.ended], '刷新之后不必再问，也还说得出来').toEqual([1, true, true])
+    await again.leave()
+    const later = start().session
+    await later.load()
+    expect(later.ended).toBe(false)
   })
 
   it('会话早已没有了也退得出去；够不着控制面才是退不出去', async () => {

@@ -7,7 +7,8 @@ import { changePassword, currentIdentity, type Identity, type Role, signIn, sign
 
 const rank: Record<Role, number> = { viewer: 0, operator: 1, admin: 2 }
 
-// 会话的 cookie 脚本看不见；这个记号只说登录过，没有它就不必去问一个注定是 401 的问题。
+// 会话的 cookie 脚本看不见；这个记号说登录过（yes）、去了提供方（maybe）或会话没有了（ended）：
+// 头两样才值得去问是谁，末一样刷新之后还说得出为什么要重新登录。
 const hint = 'vega.signed-in'
 
 /** useSession 是登录着的人与他能做什么；API 自己会拒绝，这里只是不把做不了的给人看。 */
@@ -36,8 +37,14 @@ export const useSession = defineStore('session', () => {
   async function load(): Promise<void> {
     if (known.value) return
     const before = localStorage.getItem(hint)
-    settle(before ? await currentIdentity() : null)
-    ended.value = before === 'yes' && identity.value === null
+    settle(before === 'yes' || before === 'maybe' ? await currentIdentity() : null)
+    if (identity.value === null && (before === 'yes' || before === 'ended')) lose()
+  }
+
+  function lose(): void {
+    settle(null)
+    ended.value = true
+    localStorage.setItem(hint, 'ended')
   }
 
   async function enter(name: string, password: string): Promise<void> {
@@ -93,8 +100,7 @@ export const useSession = defineStore('session', () => {
   function onLost(go: (p: Problem) => void): void {
     lost = (p) => {
       if (identity.value === null) return
-      settle(null)
-      ended.value = true
+      lose()
       go(p)
     }
     whenUnauthenticated((p) => lost(p))

@@ -39,8 +39,13 @@ export function useSignIn() {
 
   function enter(name: string, password: string): Promise<boolean> {
     return attempt(async () => {
-      await session.enter(name.trim(), password)
-      once.value = session.mustChangePassword ? password : ''
+      // 先记下：身份一到，换口令的一步当场就画出来。
+      once.value = password
+      try {
+        await session.enter(name.trim(), password)
+      } finally {
+        if (!session.mustChangePassword) once.value = ''
+      }
     })
   }
 

@@ -51,7 +51,7 @@ func (a *api) PutConfig(c echo.Context, p openapi.PutConfigParams) error {
 	if err := only(c, "dry_run", "prune", "wait", "note"); err != nil {
 		return err
 	}
-	body, err := a.readBody(c)
+	body, err := a.readDocument(c)
 	if err != nil {
 		return err
 	}

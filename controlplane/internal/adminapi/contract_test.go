@@ -102,8 +102,8 @@ func (a answer) into(v any) {
 }
 
 type wrong struct {
-	Code, Detail string
-	Errors       []struct{ Path, Message string }
+	Code, Reason, Detail string
+	Errors               []struct{ Path, Message string }
 }
 
 func (a answer) problem() (p wrong) {

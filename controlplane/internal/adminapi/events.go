@@ -12,6 +12,7 @@ import (
 	"github.com/vega-gateway/vega/controlplane/internal/adminapi/openapi"
 	"github.com/vega-gateway/vega/controlplane/internal/admission"
 	"github.com/vega-gateway/vega/controlplane/internal/catalog"
+	"github.com/vega-gateway/vega/controlplane/internal/identity"
 	"github.com/vega-gateway/vega/controlplane/internal/live"
 	"github.com/vega-gateway/vega/proto/vegaerr"
 )
@@ -52,7 +53,7 @@ func (a *api) StreamEvents(c echo.Context, p openapi.StreamEventsParams) error {
 	if err != nil {
 		return err
 	}
-	sub, err := a.deps.Live.Subscribe(topics)
+	sub, err := a.deps.Live.Subscribe(watcher(principal(c)), topics)
 	if err != nil {
 		return err
 	}
@@ -66,6 +67,14 @@ func (a *api) StreamEvents(c echo.Context, p openapi.StreamEventsParams) error {
 	}
 	a.relay(ctx, c, s, sub, deref(p.Server))
 	return nil
+}
+
+// watcher 是事件流算在谁头上：人与属于他的令牌是同一个，没有主人的令牌各是各的。
+func watcher(p identity.Principal) string {
+	if p.OperatorID != "" {
+		return p.OperatorID
+	}
+	return p.Name
 }
 
 func topicsOf(p openapi.StreamEventsParams) ([]live.Topic, error) {

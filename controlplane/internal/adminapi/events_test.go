@@ -396,6 +396,26 @@ func TestEvents_AreLimitedAndEndAtOnceWhenTheReplicaStops(t *testing.T) {
 	b.call("GET", "/events", "").want(503)
 }
 
+// 一个人的会话与令牌合算；占满了自己的，别人照样看得见。
+func TestEvents_AreLimitedForEachPerson(t *testing.T) {
+	var w watched
+	b := onPostgres(t, openPostgres(t), running(t, &w, nil, live.PublisherConfig{MaxStreamsEach: 2}))
+	viewer, other := b.signedIn("vic", "viewer"), b.signedIn("ann", "viewer")
+	cookie := func(w *browser) []string {
+		return []string{"Authorization", "", "Cookie", "vega_session=" + w.jar["vega_session"]}
+	}
+	b.listen("", cookie(viewer)...)
+	var made struct{ Secret string }
+	viewer.do("POST", "/tokens", `{"name":"own","role":"viewer","scopes":["fleet:read"]}`).want(201).into(&made)
+	b.listen("", "Authorization", "Bearer "+made.Secret)
+	r := b.call("GET", "/events", "", cookie(viewer)...).want(429)
+	if p := r.problem(); p.Code != "exhausted" || p.Reason != "too_many_streams" || !strings.Contains(p.Detail, "2 event streams") || r.Header.Get("Retry-After") == "" {
+		t.Errorf("%+v %v", p, r.Header)
+	}
+	b.listen("", cookie(other)...)
+	b.listen("")
+}
+
 // big 的每一份都有几兆。
 func big(n int) []push.Node {
 	nodes := make([]push.Node, 2000)
@@ -431,7 +451,7 @@ func TestEvents_AClientThatDoesNotReadIsDroppedAndHoldsUpNobody(t *testing.T) {
 	deadline := time.Now().Add(20 * time.Second)
 	for n := 1; ; n++ {
 		f.set(big(n)...)
-		sub, err := w.Subscribe([]live.Topic{live.TopicFleet})
+		sub, err := w.Subscribe("someone", []live.Topic{live.TopicFleet})
 		if err == nil {
 			sub.Close()
 			return

@@ -25,6 +25,7 @@ type explanation struct {
 	Verdict   explain.Verdict     `json:"verdict"`
 	Code      string              `json:"code"`
 	Detail    string              `json:"detail"`
+	Reasons   []explainedReason   `json:"reasons"`
 	Budget    *budgetStatus       `json:"budget"`
 	AppLimits appLimits           `json:"app_limits"`
 	Tiers     []explainedTier     `json:"tiers"`
@@ -52,15 +53,16 @@ type explainedTier struct {
 }
 
 type explainedTarget struct {
-	Server        string      `json:"server"`
-	UpstreamModel string      `json:"upstream_model"`
-	Weight        int64       `json:"weight"`
-	Share         float64     `json:"share"`
-	State         string      `json:"state"`
-	Detail        string      `json:"detail"`
-	PausedUntil   *time.Time  `json:"paused_until,omitempty"`
-	EjectedBy     []ejectedBy `json:"ejected_by"`
-	Queue         *queue      `json:"queue"`
+	Server        string           `json:"server"`
+	UpstreamModel string           `json:"upstream_model"`
+	Weight        int64            `json:"weight"`
+	Share         float64          `json:"share"`
+	State         string           `json:"state"`
+	Detail        string           `json:"detail"`
+	Reason        *explainedReason `json:"reason"`
+	PausedUntil   *time.Time       `json:"paused_until,omitempty"`
+	EjectedBy     []ejectedBy      `json:"ejected_by"`
+	Queue         *queue           `json:"queue"`
 }
 
 type ejectedBy struct {
@@ -116,7 +118,7 @@ func (a *api) world(ctx context.Context, cat *catalog.Catalog, app string) (expl
 func explanationRow(w explain.World, app *catalog.App, model string) explanation {
 	x := explain.Explain(w, app, model)
 	row := explanation{
-		App: app.Name, Model: model, At: time.Now().UTC(), Verdict: x.Verdict, Code: x.Code, Detail: x.Detail,
+		App: app.Name, Model: model, At: time.Now().UTC(), Verdict: x.Verdict, Code: x.Code, Detail: x.Detail(), Reasons: reasonRows(x.Reasons),
 		AppLimits: appLimitsRow(app.Limits, x.Pools), Tiers: tierRows(x.Tiers, w.Queues), Fallbacks: []explainedFallback{},
 	}
 	if w.Budget != nil {
@@ -155,7 +157,7 @@ func tierRows(tiers []explain.Tier, queues *admission.Queues) []explainedTier {
 
 func targetRow(t explain.Target, queues *admission.Queues) explainedTarget {
 	row := explainedTarget{
-		Server: t.Server, UpstreamModel: t.UpstreamModel, Weight: t.Weight, Share: t.Share, State: stateName(t.State), Detail: t.Detail,
+		Server: t.Server, UpstreamModel: t.UpstreamModel, Weight: t.Weight, Share: t.Share, State: stateName(t.State), Detail: t.Detail(), Reason: reasonRow(t.Reason),
 		EjectedBy: make([]ejectedBy, 0, len(t.EjectedBy)),
 	}
 	if !t.PausedUntil.IsZero() {

@@ -40,14 +40,15 @@ func TestExplain_ShowsEveryColumn(t *testing.T) {
 	delete(got, "at")
 	delete(got, "budget")
 	if err := json.Unmarshal([]byte(`{"app":"x","model":"org/m","verdict":"waits","code":"","detail":"no target can start a request now; it waits for b",
+	 "reasons":[{"code":"waits_for","servers":["b"]}],
 	 "app_limits":{"limits":{"max_concurrency":8,"requests_per_minute":0,"tokens_per_minute":0},"in_flight":3,"waiting":2,"free":5,"requests_available":null,"tokens_available":null},
 	 "tiers":[{"priority":0,"targets":[
-	   {"server":"a","upstream_model":"u","weight":3,"share":0,"state":"ejected","detail":"ejected by every connected node: connect","ejected_by":[{"node":"n1","reason":"connect","until":"2026-01-01T19:04:05Z"}],"queue":null},
-	   {"server":"b","upstream_model":"u","weight":1,"share":0,"state":"paused","detail":"the upstream asked for a pause (HTTP 429)","paused_until":"2026-01-01T19:04:05Z","ejected_by":[],
+	   {"server":"a","upstream_model":"u","weight":3,"share":0,"state":"ejected","detail":"ejected by every connected node: connect","reason":{"code":"ejected","cause":"connect"},"ejected_by":[{"node":"n1","reason":"connect","until":"2026-01-01T19:04:05Z"}],"queue":null},
+	   {"server":"b","upstream_model":"u","weight":1,"share":0,"state":"paused","detail":"the upstream asked for a pause (HTTP 429)","reason":{"code":"upstream_pause"},"paused_until":"2026-01-01T19:04:05Z","ejected_by":[],
 	    "queue":{"server":"b","limits":{"max_concurrency":0,"requests_per_minute":0,"tokens_per_minute":0},"in_flight":0,"held":0,"quarantined":0,"free":null,"requests_available":null,"tokens_available":null,
-	     "waiting":0,"waiting_by_app":[],"estimated_wait_ms":null,"regime":"relaxed","paused":[{"upstream_model":"u","until":"2026-01-01T19:04:05Z"}],"leader":{"address":"cp:9090","term":3,"learning":false}}}]},
-	  {"priority":2,"targets":[{"server":"c","upstream_model":"u","weight":1,"share":0,"state":"disabled","detail":"the server is disabled","ejected_by":[],"queue":null}]}],
-	 "fallbacks":[{"model":"g","allowed":false,"tiers":[{"priority":0,"targets":[{"server":"c","upstream_model":"g","weight":1,"share":0,"state":"disabled","detail":"the server is disabled","ejected_by":[],"queue":null}]}]}]}`), &want); err != nil {
+	     "waiting":0,"oldest_wait_ms":null,"waiting_by_app":[],"estimated_wait_ms":null,"regime":"relaxed","paused":[{"upstream_model":"u","until":"2026-01-01T19:04:05Z"}],"leader":{"address":"cp:9090","term":3,"learning":false}}}]},
+	  {"priority":2,"targets":[{"server":"c","upstream_model":"u","weight":1,"share":0,"state":"disabled","detail":"the server is disabled","reason":{"code":"server_disabled"},"ejected_by":[],"queue":null}]}],
+	 "fallbacks":[{"model":"g","allowed":false,"tiers":[{"priority":0,"targets":[{"server":"c","upstream_model":"g","weight":1,"share":0,"state":"disabled","detail":"the server is disabled","reason":{"code":"server_disabled"},"ejected_by":[],"queue":null}]}]}]}`), &want); err != nil {
 		t.Fatal(err)
 	}
 	if !reflect.DeepEqual(got, want) {
@@ -80,4 +81,30 @@ func TestExplain_VerdictsAreAnswersAndOnlyAnUnknownAppIsNot(t *testing.T) {
 	b.bad("GET", "/explain?app=x&model=g&extra=1", "").want(400)
 	b.fleet.err = vegaerr.New(vegaerr.Unavailable, "", "the database is away")
 	b.call("GET", "/explain?app=x&model=org/m", "").want(503)
+}
+
+func TestExplain_WritesTheFiguresOfItsReasons(t *testing.T) {
+	b := newBench(t, newMemory())
+	b.call("PUT", "/config", explained).want(200)
+	b.board.queues = admission.Queues{Apps: []admission.App{{App: "plain"}}, Rows: []admission.Queue{{Server: "a"}, {Server: "b"}}}
+	type answer struct{ Reasons []map[string]any }
+	look := func(query string) (out answer) {
+		b.call("GET", "/explain?"+query, "").want(200).into(&out)
+		return out
+	}
+	for query, want := range map[string]string{
+		"app=plain&model=org/m":   `[{"code":"starts","priority":0,"servers":["a","b"]},{"code":"no_nodes"}]`,
+		"app=plain&model=g":       `[{"code":"none_usable"},{"code":"no_nodes"}]`,
+		"app=x&model=g":           `[{"code":"models_allowed","models":["org/*"]}]`,
+		"app=plain&model=nothing": `[{"code":"model_unknown","model":"nothing"}]`,
+	} {
+		if got, _ := json.Marshal(look(query).Reasons); string(got) != want {
+			t.Errorf("%s: %s, want %s", query, got, want)
+		}
+	}
+	b.spent.by = map[string]budget.Spend{"x": {Tokens: 100}}
+	got := look("app=x&model=org/m").Reasons
+	if until, _ := got[0]["until"].(string); len(got) != 1 || got[0]["code"] != "budget_exhausted" || len(until) != len("2026-01-02T03:04:05Z") {
+		t.Errorf("%v", got)
+	}
 }

@@ -135,7 +135,11 @@ func TestOIDC_WhoIsNotWelcomeIsSentBackWithAReason(t *testing.T) {
 		if _, in := w.jar["__Host-vega"]; in {
 			t.Errorf("%s, and yet a session", page)
 		}
-		return strings.TrimPrefix(page, "/login?error=")
+		reason, kept := strings.CutSuffix(page, "&next=%2Fapps%3Fx%3D1")
+		if !kept {
+			t.Errorf("%s does not say where to go after signing in", page)
+		}
+		return strings.TrimPrefix(reason, "/login?error=")
 	}
 	for want, claims := range map[string]map[string]any{
 		"oidc_no_role":    person("s-1", "nobody", "guests"),
@@ -167,8 +171,8 @@ func TestOIDC_WhoIsNotWelcomeIsSentBackWithAReason(t *testing.T) {
 	if !slices.Equal(refused, want) {
 		t.Errorf("got %q, want %q", refused, want)
 	}
-	elsewhere := b.browser("X-Forwarded-Proto", "http", "X-Forwarded-For", "203.0.113.5").do("GET", "/auth/oidc/login", "").want(303)
-	if got := elsewhere.Header.Get("Location"); got != "/login?error=insecure_transport" {
+	elsewhere := b.browser("X-Forwarded-Proto", "http", "X-Forwarded-For", "203.0.113.5").do("GET", "/auth/oidc/login?return_to=%2F%3Fguide%3D1", "").want(303)
+	if got := elsewhere.Header.Get("Location"); got != "/login?error=insecure_transport&next=%2F%3Fguide%3D1" {
 		t.Errorf("in the clear: %s", got)
 	}
 }
@@ -259,7 +263,7 @@ func TestOIDC_AProviderThatIsAwayOnlyAffectsItsOwnSignIns(t *testing.T) {
 	w.login("admin", newPassword).want(201)
 	wrong := onPostgres(t, s, behindProxy(t), withOIDC(t, issuer.URL, "another secret"))
 	issuer.Next(person("s-1", "alice", "staff"), nil)
-	if page := wrong.browser(from("203.0.113.5")...).sso(); page != "/login?error=oidc_refused" {
+	if page := wrong.browser(from("203.0.113.5")...).sso(); page != "/login?error=oidc_refused&next=%2Fapps%3Fx%3D1" {
 		t.Errorf("a wrong client secret: %s", page)
 	}
 	none := onPostgres(t, s)

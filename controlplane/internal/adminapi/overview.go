@@ -15,7 +15,7 @@ import (
 // Live 给出总览与事件，由 app 以 live.Meter 与 live.Publisher 拼成。
 type Live interface {
 	Overview(ctx context.Context) (*live.Overview, error)
-	Subscribe(topics []live.Topic) (*live.Subscription, error)
+	Subscribe(who string, topics []live.Topic) (*live.Subscription, error)
 }
 
 type overview struct {

@@ -22,6 +22,7 @@ type queue struct {
 	TokensAvailable   *int64         `json:"tokens_available"`
 	Waiting           int64          `json:"waiting"`
 	WaitingByApp      []appWaiting   `json:"waiting_by_app"`
+	OldestWaitMS      *int64         `json:"oldest_wait_ms"`
 	EstimatedWaitMS   *int64         `json:"estimated_wait_ms"`
 	Regime            string         `json:"regime"`
 	Paused            []paused       `json:"paused"`
@@ -29,8 +30,9 @@ type queue struct {
 }
 
 type appWaiting struct {
-	App     string `json:"app"`
-	Waiting int64  `json:"waiting"`
+	App          string `json:"app"`
+	Waiting      int64  `json:"waiting"`
+	OldestWaitMS *int64 `json:"oldest_wait_ms"`
 }
 
 type paused struct {
@@ -73,17 +75,26 @@ func queueRow(q admission.Queue, l leader) queue {
 	if q.Tight {
 		row.Regime = "tight"
 	}
-	if q.EstimatedWait >= 0 {
-		ms := q.EstimatedWait.Milliseconds()
-		row.EstimatedWaitMS = &ms
+	row.EstimatedWaitMS = known(q.EstimatedWait)
+	if q.Waiting > 0 {
+		row.OldestWaitMS = known(q.OldestWait)
 	}
 	for _, w := range q.ByApp {
-		row.WaitingByApp = append(row.WaitingByApp, appWaiting(w))
+		row.WaitingByApp = append(row.WaitingByApp, appWaiting{App: w.App, Waiting: w.Waiting, OldestWaitMS: known(w.OldestWait)})
 	}
 	for _, p := range q.Paused {
 		row.Paused = append(row.Paused, paused{UpstreamModel: p.UpstreamModel, Until: p.Until.UTC()})
 	}
 	return row
+}
+
+// known 是毫秒；负即不知道。
+func known(d time.Duration) *int64 {
+	if d < 0 {
+		return nil
+	}
+	ms := d.Milliseconds()
+	return &ms
 }
 
 // limited 在没有限额时没有余量可言。

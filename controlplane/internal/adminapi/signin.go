@@ -65,12 +65,13 @@ func (a *api) BeginOidc(c echo.Context, p openapi.BeginOidcParams) error {
 	if a.deps.OIDC == nil {
 		return vegaerr.New(vegaerr.NotFound, "", "no OpenID Connect provider is set up")
 	}
+	next := deref(p.ReturnTo)
 	if err := transport(c).Refusal(); err != nil {
-		return a.backToLogin(c, err)
+		return a.backToLogin(c, next, err)
 	}
-	location, flow, err := a.deps.OIDC.Begin(c.Request().Context(), deref(p.ReturnTo))
+	location, flow, err := a.deps.OIDC.Begin(c.Request().Context(), next)
 	if err != nil {
-		return a.backToLogin(c, err)
+		return a.backToLogin(c, next, err)
 	}
 	c.SetCookie(flowCookie(c, flow.Encode(), int(oidc.Lifetime.Seconds())))
 	return c.Redirect(http.StatusSeeOther, location)
@@ -82,21 +83,21 @@ func (a *api) FinishOidc(c echo.Context, p openapi.FinishOidcParams) error {
 		return vegaerr.New(vegaerr.NotFound, "", "no OpenID Connect provider is set up")
 	}
 	if err := transport(c).Refusal(); err != nil {
-		return a.backToLogin(c, err)
+		return a.backToLogin(c, "", err)
 	}
 	flow := takeFlow(c)
 	c.SetCookie(flowCookie(c, "", -1))
 	if p.Error != nil {
-		return a.backToLogin(c, vegaerr.New(vegaerr.Denied, identity.ReasonOIDCRefused, "the provider said no"))
+		return a.backToLogin(c, flow.ReturnTo, vegaerr.New(vegaerr.Denied, identity.ReasonOIDCRefused, "the provider said no"))
 	}
 	ctx := c.Request().Context()
 	person, err := a.deps.OIDC.Finish(ctx, flow, deref(p.State), deref(p.Code))
 	if err != nil {
-		return a.backToLogin(c, err)
+		return a.backToLogin(c, flow.ReturnTo, err)
 	}
 	opened, err := a.deps.Identity.LoginPerson(ctx, person, client(c))
 	if err != nil {
-		return a.backToLogin(c, err)
+		return a.backToLogin(c, flow.ReturnTo, err)
 	}
 	c.Set(principalKey, opened.Principal)
 	setSession(c, opened.Token.Reveal())
@@ -117,9 +118,14 @@ func takeFlow(c echo.Context) oidc.Flow {
 	return flow
 }
 
-// backToLogin 记下缘由，把人送回登录页；页面只得到 reason。
-func (a *api) backToLogin(c echo.Context, err error) error {
+// backToLogin 记下缘由，把人送回登录页；页面只得到 reason 与原来要去的 next，再登录一次仍到得了那里。
+// next 由登录页自己查：不是本站的路径，它不认。
+func (a *api) backToLogin(c echo.Context, next string, err error) error {
 	e := vegaerr.As(err)
 	a.deps.Log.Warn("sign-in through OIDC failed", zap.String("reason", e.ReasonOrCode()), zap.Error(e), zap.String("request_id", requestID(c)))
-	return c.Redirect(http.StatusSeeOther, loginPage+"?error="+url.QueryEscape(e.ReasonOrCode()))
+	page := loginPage + "?error=" + url.QueryEscape(e.ReasonOrCode())
+	if next != "" && next != "/" {
+		page += "&next=" + url.QueryEscape(next)
+	}
+	return c.Redirect(http.StatusSeeOther, page)
 }

@@ -425,9 +425,13 @@ func TestQueues_AnswerFromEitherReplica(t *testing.T) {
 	n := join(t, a.addr, "n1", 1, 1, 0)
 	eventually(t, "welcome", n.welcomed)
 	var list []*admissionv1.Descriptor
-	for id := range uint64(7) {
-		list = append(list, waiter(id+1, "team-a", "gpu-1"))
+	for id := range uint64(7) { // 先来的先得：剩下的里最早的是第五个，来了 30 秒
+		d := waiter(id+1, "team-a", "gpu-1")
+		d.AgeUs, d.WaitUs = int64(7-id)*10_000_000, 120_000_000
+		list = append(list, d)
 	}
+	const oldest = 30 * time.Second
+	old := func(d time.Duration) bool { return d >= oldest && d < oldest+9*time.Second }
 	busy := []*admissionv1.Amount{{Pool: inFlight("gpu-1"), Units: 4}}
 	n.send(&admissionv1.AdmitRequest{Waiters: list, Busy: &admissionv1.Busy{Amounts: busy},
 		Pauses: []*admissionv1.Pause{{Server: "gpu-2", UpstreamModel: "m", ForUs: 30_000_000}}})
@@ -448,10 +452,11 @@ func TestQueues_AnswerFromEitherReplica(t *testing.T) {
 		}
 		one, two := q.Rows[0], q.Rows[1]
 		if one.Server != "gpu-1" || one.Limits.MaxConcurrency != 4 || one.InFlight != 4 || one.Held != 4 || one.Free != 0 || one.Waiting != 3 ||
-			!one.Tight || len(one.ByApp) != 1 || one.ByApp[0].Waiting != 3 || len(one.Paused) != 0 {
+			!one.Tight || len(one.ByApp) != 1 || one.ByApp[0].Waiting != 3 || len(one.Paused) != 0 ||
+			!old(one.OldestWait) || one.ByApp[0].OldestWait != one.OldestWait {
 			t.Errorf("%s: %+v", name, one)
 		}
-		if two.Server != "gpu-2" || two.Tight || two.Waiting != 0 || len(two.Paused) != 1 || two.Paused[0].UpstreamModel != "m" ||
+		if two.Server != "gpu-2" || two.OldestWait >= 0 || two.Tight || two.Waiting != 0 || len(two.Paused) != 1 || two.Paused[0].UpstreamModel != "m" ||
 			time.Until(two.Paused[0].Until) < 25*time.Second || time.Until(two.Paused[0].Until) > 31*time.Second {
 			t.Errorf("%s: %+v", name, two)
 		}

@@ -46,8 +46,9 @@ type Queue struct {
 	// RequestsLevel、TokensLevel 是速率池的余量，可以为负；不限则无意义。
 	RequestsLevel, TokensLevel int64
 	Waiting                    int64
-	ByApp                      []schedule.AppWaiting
-	EstimatedWait              time.Duration // 负即还说不出
+	OldestWait                 time.Duration         // 等得最久的一个等了多久；负即不知道，没有在等的则无意义
+	ByApp                      []schedule.AppWaiting // OldestWait 同上
+	EstimatedWait              time.Duration         // 负即还说不出
 	Tight                      bool
 	Paused                     []Paused
 }
@@ -114,7 +115,10 @@ func responseOf(v *schedule.View, now schedule.Time) *admissionv1.QueuesResponse
 			q.EstimatedWaitUs = s.EstimatedWait.Microseconds()
 		}
 		for _, a := range s.ByApp {
-			q.ByApp = append(q.ByApp, &admissionv1.AppWaiting{App: a.App, Waiting: a.Waiting})
+			q.ByApp = append(q.ByApp, &admissionv1.AppWaiting{App: a.App, Waiting: a.Waiting, OldestWaitUs: new(a.OldestWait.Microseconds())})
+		}
+		if s.Waiting > 0 {
+			q.OldestWaitUs = new(s.OldestWait.Microseconds())
 		}
 		for _, p := range s.Pauses {
 			q.Pauses = append(q.Pauses, &admissionv1.Pause{Server: s.Server, UpstreamModel: p.Upstream, ForUs: p.Until.Sub(now).Microseconds()})
@@ -137,10 +141,10 @@ func queuesOf(r *admissionv1.QueuesResponse, address string, now time.Time) Queu
 			Server: q.GetServer(), InFlight: q.GetInFlight(), Held: q.GetHeld(), Quarantined: q.GetQuarantined(), Free: q.GetFree(),
 			Limits:        schedule.Limits{MaxConcurrency: q.GetMaxConcurrency(), RequestsPerMinute: q.GetRequestsPerMinute(), TokensPerMinute: q.GetTokensPerMinute()},
 			RequestsLevel: q.GetRequestsLevel(), TokensLevel: q.GetTokensLevel(), Waiting: q.GetWaiting(), Tight: q.GetTight(),
-			EstimatedWait: time.Duration(q.GetEstimatedWaitUs()) * time.Microsecond,
+			EstimatedWait: time.Duration(q.GetEstimatedWaitUs()) * time.Microsecond, OldestWait: waitOf(q.OldestWaitUs),
 		}
 		for _, a := range q.GetByApp() {
-			row.ByApp = append(row.ByApp, schedule.AppWaiting{App: a.GetApp(), Waiting: a.GetWaiting()})
+			row.ByApp = append(row.ByApp, schedule.AppWaiting{App: a.GetApp(), Waiting: a.GetWaiting(), OldestWait: waitOf(a.OldestWaitUs)})
 		}
 		for _, p := range q.GetPauses() {
 			row.Paused = append(row.Paused, Paused{UpstreamModel: p.GetUpstreamModel(), Until: now.Add(time.Duration(p.GetForUs()) * time.Microsecond)})
@@ -155,4 +159,12 @@ func queuesOf(r *admissionv1.QueuesResponse, address string, now time.Time) Queu
 		})
 	}
 	return out
+}
+
+// waitOf 把缺席的读成负。
+func waitOf(us *int64) time.Duration {
+	if us == nil {
+		return -1
+	}
+	return time.Duration(*us) * time.Microsecond
 }

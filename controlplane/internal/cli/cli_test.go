@@ -106,7 +106,7 @@ type noLive struct{}
 
 func (noLive) Overview(context.Context) (*live.Overview, error) { return &live.Overview{}, nil }
 
-func (noLive) Subscribe([]live.Topic) (*live.Subscription, error) {
+func (noLive) Subscribe(string, []live.Topic) (*live.Subscription, error) {
 	return nil, vegaerr.New(vegaerr.Unavailable, "", "nothing is live here")
 }
 

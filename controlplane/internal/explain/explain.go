@@ -1,8 +1,6 @@
 package explain
 
 import (
-	"fmt"
-	"strings"
 	"time"
 
 	"github.com/vega-gateway/vega/controlplane/internal/admission"
@@ -35,7 +33,8 @@ const (
 type Explanation struct {
 	Verdict Verdict
 	Code    string // 只在 Refused 时有：客户端会得到的错误码
-	Detail  string // 英文一行
+	// Reasons 是裁决的缘由，按说的次序；不空。
+	Reasons []Reason
 	// Pools 是 app 自己的账；没有授予者，或它还不知道这个 app，则为 nil。
 	Pools     *admission.App
 	Tiers     []Tier
@@ -60,7 +59,7 @@ type Target struct {
 	catalog.Target
 	State       ruleset.Verdict // Startable、Full、Paused、Ejected、Disabled
 	Share       float64         // 在本层能开始的目标里分到的，0 至 1
-	Detail      string          // 为什么不能开始；能则为空，除非有话要说
+	Reason      *Reason         // 为什么不能开始；能则为 nil，除非有话要说
 	PausedUntil time.Time       // 只在暂停时有
 	EjectedBy   []EjectedBy     // 按节点名升序
 	Queue       *admission.Queue
@@ -85,8 +84,8 @@ func Explain(w World, app *catalog.App, model string) Explanation {
 			}
 		}
 	}
-	if x.Code, x.Detail = refusal(w, app, model); x.Code != "" {
-		x.Verdict = Refused
+	if code, why := refusal(w, app, model); code != "" {
+		x.Verdict, x.Code, x.Reasons = Refused, code, []Reason{why}
 		return x
 	}
 	f.route(&x, model)
@@ -94,18 +93,18 @@ func Explain(w World, app *catalog.App, model string) Explanation {
 }
 
 // refusal 是还没有看去处就会得到的错误，次序与数据面相同；没有则 code 为空。
-func refusal(w World, app *catalog.App, model string) (code, detail string) {
+func refusal(w World, app *catalog.App, model string) (code string, why Reason) {
 	switch {
 	case !app.Enabled:
-		return "app_disabled", "the app is disabled"
+		return "app_disabled", Reason{Code: AppDisabled}
 	case w.Catalog.Models[model] == nil:
-		return "model_not_found", fmt.Sprintf("the model %q does not exist", model)
+		return "model_not_found", Reason{Code: ModelUnknown, Model: model}
 	case !ruleset.Allows(app.Models, model):
-		return "model_not_allowed", fmt.Sprintf("the app may use %s only", strings.Join(app.Models, ", "))
+		return "model_not_allowed", Reason{Code: ModelsAllowed, Models: app.Models}
 	case w.Budget != nil && w.Budget.State() == budget.Exhausted:
-		return "insufficient_quota", "the budget is used up; it starts again at " + w.Budget.End.UTC().Format(time.RFC3339)
+		return "insufficient_quota", Reason{Code: BudgetExhausted, Until: w.Budget.End}
 	}
-	return "", ""
+	return "", Reason{}
 }
 
 // route 走一遍数据面的路：点名的模型没有一个值得等的目标，才依次看后备。
@@ -116,36 +115,44 @@ func (f *fleet) route(x *Explanation, model string) {
 		if s.start == nil && s.wait == nil {
 			continue
 		}
-		f.decide(x, s)
 		if i > 0 {
-			x.Detail = fmt.Sprintf("no target of %q can serve, so the fallback %q is used: %s", model, link.Model, x.Detail)
+			x.say(Reason{Code: OnFallback, Model: model, Fallback: link.Model})
 		}
-		x.Detail += f.caveats()
+		f.decide(x, s)
+		x.say(f.caveats()...)
 		return
 	}
 	x.Verdict, x.Code = Refused, "no_server_available"
-	x.Detail = "every target is disabled or ejected" + f.caveats()
+	why := NoneUsable
 	if len(x.Tiers) == 0 {
-		x.Detail = "the model has no targets" + f.caveats()
+		why = NoTargets
 	}
+	x.say(Reason{Code: why})
+	x.say(f.caveats()...)
 }
+
+func (x *Explanation) say(reasons ...Reason) { x.Reasons = append(x.Reasons, reasons...) }
 
 // decide 在有得去或有得等的模型上下裁决。
 func (f *fleet) decide(x *Explanation, s surveyed) {
-	blocked := ""
+	var blocked *Reason
 	if x.Pools != nil {
 		p := x.Pools
 		blocked = blockedBy(p.Limits, p.InFlight+p.Quarantined, p.RequestsLevel, p.TokensLevel)
 	}
 	switch {
-	case s.start != nil && blocked == "":
-		x.Verdict, x.Detail = Ready, fmt.Sprintf("starts at once in tier %d on %s", s.priority, strings.Join(s.start, " or "))
+	case s.start != nil && blocked == nil:
+		x.Verdict = Ready
+		x.say(Reason{Code: Starts, Servers: s.start, Priority: s.priority})
 	case f.crowded(s.wait):
-		x.Verdict, x.Code, x.Detail = Refused, "queue_full", "the queue of every server of the model is full"
-	case blocked != "":
-		x.Verdict, x.Detail = Waits, "the app is at its own limit: "+blocked
+		x.Verdict, x.Code = Refused, "queue_full"
+		x.say(Reason{Code: QueuesFull})
+	case blocked != nil:
+		x.Verdict = Waits
+		x.say(Reason{Code: AppLimit}, *blocked)
 	default:
-		x.Verdict, x.Detail = Waits, "no target can start a request now; it waits for "+strings.Join(s.wait, " or ")
+		x.Verdict = Waits
+		x.say(Reason{Code: WaitsFor, Servers: s.wait})
 	}
 }
 

@@ -128,8 +128,8 @@ func TestExplain_SaysWhatTheDataPlaneWouldDo(t *testing.T) {
 			w := stage()
 			c.change(w)
 			x := explain.Explain(w, w.Catalog.Apps["x"], c.model)
-			if x.Verdict != c.verdict || x.Code != c.code || !strings.Contains(x.Detail, c.detail) {
-				t.Errorf("%s %q %q", x.Verdict, x.Code, x.Detail)
+			if x.Verdict != c.verdict || x.Code != c.code || !strings.Contains(x.Detail(), c.detail) {
+				t.Errorf("%s %q %q", x.Verdict, x.Code, x.Detail())
 			}
 			if got := states(x.Tiers); got != c.states {
 				t.Errorf("states %s, want %s", got, c.states)
@@ -142,7 +142,7 @@ func TestExplain_AnExhaustedBudgetComesAfterPermissionAndBeforeServers(t *testin
 	w := stage()
 	disable(w, "abcd")
 	w.Budget = &budget.Status{Plan: budget.Plan{App: "x", Limit: budget.Spend{Tokens: 10}}, End: noon, Spent: budget.Spend{Tokens: 10}}
-	if x := explain.Explain(w, w.Catalog.Apps["x"], "m"); x.Verdict != explain.Refused || x.Code != "insufficient_quota" || !strings.Contains(x.Detail, "2026-11-23T12:00:00Z") {
+	if x := explain.Explain(w, w.Catalog.Apps["x"], "m"); x.Verdict != explain.Refused || x.Code != "insufficient_quota" || !strings.Contains(x.Detail(), "2026-11-23T12:00:00Z") {
 		t.Errorf("%+v", x)
 	}
 	if x := explain.Explain(w, w.Catalog.Apps["x"], "g"); x.Code != "model_not_allowed" {
@@ -158,7 +158,7 @@ func TestExplain_WithoutALeaderItSaysSoAndShowsNoFigures(t *testing.T) {
 	w := stage()
 	w.Queues = nil
 	x := explain.Explain(w, w.Catalog.Apps["x"], "m")
-	if x.Verdict != explain.Ready || !strings.Contains(x.Detail, "no replica leads") || x.Pools != nil || x.Tiers[0].Targets[0].Queue != nil {
+	if x.Verdict != explain.Ready || !strings.Contains(x.Detail(), "no replica leads") || x.Pools != nil || x.Tiers[0].Targets[0].Queue != nil {
 		t.Errorf("%+v", x)
 	}
 }
@@ -168,11 +168,11 @@ func TestExplain_NamesTheNodesThatEjected(t *testing.T) {
 	eject(w, 0, "a")
 	w.Nodes = append(w.Nodes, push.Node{ID: "gone", Ejections: w.Nodes[0].Ejections})
 	a := explain.Explain(w, w.Catalog.Apps["x"], "m").Tiers[0].Targets[0]
-	if len(a.EjectedBy) != 1 || a.EjectedBy[0] != (explain.EjectedBy{Node: "n1", Reason: "boom", Until: noon.Add(time.Hour)}) || !strings.Contains(a.Detail, "1 of 2") {
+	if len(a.EjectedBy) != 1 || a.EjectedBy[0] != (explain.EjectedBy{Node: "n1", Reason: "boom", Until: noon.Add(time.Hour)}) || !strings.Contains(a.Detail(), "1 of 2") {
 		t.Errorf("%+v", a)
 	}
 	eject(w, 1, "a")
-	if a := explain.Explain(w, w.Catalog.Apps["x"], "m").Tiers[0].Targets[0]; len(a.EjectedBy) != 2 || !strings.Contains(a.Detail, "boom") {
+	if a := explain.Explain(w, w.Catalog.Apps["x"], "m").Tiers[0].Targets[0]; len(a.EjectedBy) != 2 || !strings.Contains(a.Detail(), "boom") {
 		t.Errorf("%+v", a)
 	}
 }

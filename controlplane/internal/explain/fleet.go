@@ -2,7 +2,6 @@ package explain
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"time"
 
@@ -81,35 +80,35 @@ func (f *fleet) look(t catalog.Target, app string) *Target {
 	out := &Target{Target: t, EjectedBy: []EjectedBy{}}
 	s := f.Catalog.Servers[t.Server]
 	if s == nil || !s.Enabled {
-		out.State, out.Detail = ruleset.Disabled, "the server is disabled"
+		out.State, out.Reason = ruleset.Disabled, &Reason{Code: ServerDisabled}
 		return out
 	}
 	out.Queue = f.queues[t.Server]
 	switch {
 	case t.Weight <= 0:
-		out.State, out.Detail = ruleset.Disabled, "the weight is 0, so it takes no traffic"
+		out.State, out.Reason = ruleset.Disabled, &Reason{Code: NoWeight}
 	case out.Queue != nil:
-		out.State, out.Detail = judge(out.Queue, t.UpstreamModel, app, &out.PausedUntil)
+		out.State, out.Reason = judge(out.Queue, t.UpstreamModel, app, &out.PausedUntil)
 	}
 	return out
 }
 
 // judge 以授予者的账判一个目标，规矩同 schedule.Core.Judge。
-func judge(q *admission.Queue, upstream, app string, pausedUntil *time.Time) (ruleset.Verdict, string) {
+func judge(q *admission.Queue, upstream, app string, pausedUntil *time.Time) (ruleset.Verdict, *Reason) {
 	for _, p := range q.Paused {
 		if p.UpstreamModel == upstream {
 			*pausedUntil = p.Until
-			return ruleset.Paused, "the upstream asked for a pause (HTTP 429)"
+			return ruleset.Paused, &Reason{Code: UpstreamPause}
 		}
 	}
-	if what := blockedBy(q.Limits, q.InFlight+q.Quarantined, q.RequestsLevel, q.TokensLevel); what != "" {
+	if what := blockedBy(q.Limits, q.InFlight+q.Quarantined, q.RequestsLevel, q.TokensLevel); what != nil {
 		return ruleset.Full, what
 	}
 	own := slices.ContainsFunc(q.ByApp, func(a schedule.AppWaiting) bool { return a.App == app && a.Waiting > 0 })
 	if q.Waiting > 0 && (own || q.EstimatedWait != 0) {
-		return ruleset.Full, fmt.Sprintf("%d requests wait for it already", q.Waiting)
+		return ruleset.Full, &Reason{Code: QueueAhead, Count: q.Waiting}
 	}
-	return ruleset.Startable, ""
+	return ruleset.Startable, nil
 }
 
 // eject 合上各节点的摘出：每个节点自己判，放宽最后一个可用的，全部节点都不肯去才是摘出。
@@ -129,11 +128,11 @@ func (f *fleet) eject(targets []*Target) {
 		case t.State == ruleset.Disabled || len(t.EjectedBy) == 0:
 		case refused[i] == len(f.members):
 			t.State, t.PausedUntil = ruleset.Ejected, time.Time{}
-			t.Detail = fmt.Sprintf("ejected by every connected node: %s", t.EjectedBy[0].Reason)
-		case t.Detail == "" && len(t.EjectedBy) == len(f.members):
-			t.Detail = "ejected by every connected node, but used all the same: it is the last usable target of the model"
-		case t.Detail == "":
-			t.Detail = fmt.Sprintf("ejected by %d of %d connected nodes", len(t.EjectedBy), len(f.members))
+			t.Reason = &Reason{Code: EjectedByAll, Cause: t.EjectedBy[0].Reason}
+		case t.Reason == nil && len(t.EjectedBy) == len(f.members):
+			t.Reason = &Reason{Code: LastUsable}
+		case t.Reason == nil:
+			t.Reason = &Reason{Code: EjectedBySome, Count: int64(len(t.EjectedBy)), Nodes: int64(len(f.members))}
 		}
 	}
 }

@@ -35,6 +35,7 @@ func (e *Event) Encode(f func(value any) ([]byte, error)) ([]byte, error) {
 // Subscription 是一个人要看的几个主题，每个只留最新的一份：读者慢时，中间的被跳过。
 type Subscription struct {
 	publisher *Publisher
+	who       string
 	feeds     []*feed
 	ready     chan struct{}
 
@@ -91,7 +92,7 @@ func (s *Subscription) Close() {
 	for _, f := range s.feeds {
 		f.leave(s)
 	}
-	s.publisher.open.Add(-1)
+	s.publisher.seats.free(s.who)
 }
 
 func (s *Subscription) offer(e *Event) {

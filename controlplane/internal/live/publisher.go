@@ -5,7 +5,6 @@ import (
 	"reflect"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -16,13 +15,12 @@ import (
 	"github.com/vega-gateway/vega/proto/vegaerr"
 )
 
-// defaultStreams 是一个副本同时至多几条事件流：一条占一个连接与两个协程，不让谁开个没完。
-const defaultStreams = 200
-
 // PublisherConfig 的零值可用。
 type PublisherConfig struct {
 	// MaxStreams 是同时至多几个订阅；0 为 200。
 	MaxStreams int
+	// MaxStreamsEach 是其中一个人的；0 为 20。
+	MaxStreamsEach int
 }
 
 // PublisherDeps 除 Metrics 外都必须给。
@@ -39,11 +37,10 @@ type PublisherDeps struct {
 
 // Publisher 是一个副本的事件的源头；见包文档。
 type Publisher struct {
-	cfg     PublisherConfig
 	deps    PublisherDeps
 	feeds   map[Topic]*feed
 	tempo   tempo
-	open    atomic.Int64
+	seats   seats
 	stopped chan struct{}
 }
 
@@ -52,7 +49,13 @@ func NewPublisher(cfg PublisherConfig, deps PublisherDeps) *Publisher {
 	if cfg.MaxStreams == 0 {
 		cfg.MaxStreams = defaultStreams
 	}
-	p := &Publisher{cfg: cfg, deps: deps, feeds: map[Topic]*feed{}, stopped: make(chan struct{})}
+	if cfg.MaxStreamsEach == 0 {
+		cfg.MaxStreamsEach = defaultStreamsEach
+	}
+	p := &Publisher{
+		deps: deps, feeds: map[Topic]*feed{}, stopped: make(chan struct{}),
+		seats: seats{most: cfg.MaxStreams, each: cfg.MaxStreamsEach, by: map[string]int{}},
+	}
 	for _, t := range Topics() {
 		p.feeds[t] = newFeed(t, deps.Log)
 	}
@@ -60,7 +63,7 @@ func NewPublisher(cfg PublisherConfig, deps PublisherDeps) *Publisher {
 	if deps.Metrics != nil {
 		deps.Metrics.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "vega_event_streams", Help: "Event streams open on this replica.",
-		}, func() float64 { return float64(p.open.Load()) }))
+		}, func() float64 { return float64(p.seats.open()) }))
 	}
 	return p
 }
@@ -107,20 +110,18 @@ func overviewDue(last, next any, _ time.Duration) bool {
 	return !reflect.DeepEqual(a, b)
 }
 
-// Subscribe 订阅 topics，重复的只算一个；已有的最新一份立刻可取。用完必须 Close。
-// 已有太多订阅、或本副本要停，为 vegaerr.Unavailable。
-func (p *Publisher) Subscribe(topics []Topic) (*Subscription, error) {
+// Subscribe 替 who 订阅 topics，重复的只算一个；已有的最新一份立刻可取。用完必须 Close。
+// 已有太多订阅、或本副本要停，为 vegaerr.Unavailable；who 自己的太多为 vegaerr.Exhausted。
+func (p *Publisher) Subscribe(who string, topics []Topic) (*Subscription, error) {
 	select {
 	case <-p.stopped:
 		return nil, vegaerr.New(vegaerr.Unavailable, "", "this control plane is shutting down; connect again")
 	default:
 	}
-	if p.open.Add(1) > int64(p.cfg.MaxStreams) {
-		p.open.Add(-1)
-		const later = 10 * time.Second
-		return nil, vegaerr.New(vegaerr.Unavailable, "", "this replica serves %d event streams already; close one or come back later", p.cfg.MaxStreams).WithRetryAfter(later)
+	if err := p.seats.take(who); err != nil {
+		return nil, err
 	}
-	s := &Subscription{publisher: p, ready: make(chan struct{}, 1), pending: map[Topic]*Event{}, frozen: map[Topic]bool{}, told: true}
+	s := &Subscription{publisher: p, who: who, ready: make(chan struct{}, 1), pending: map[Topic]*Event{}, frozen: map[Topic]bool{}, told: true}
 	for _, t := range Topics() {
 		if slices.Contains(topics, t) {
 			s.feeds = append(s.feeds, p.feeds[t])

@@ -68,7 +68,7 @@ func play(t *testing.T, cfg PublisherConfig, act func(s *scene, p *Publisher, hu
 
 func subscribe(t *testing.T, p *Publisher, topics ...Topic) *Subscription {
 	t.Helper()
-	s, err := p.Subscribe(topics)
+	s, err := p.Subscribe("a", topics)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +107,7 @@ func TestPublisher_ComputesOnlyWhileSomebodyWatches(t *testing.T) {
 		if n := s.asked.Load(); n != settled {
 			t.Errorf("asked %d times after the last had gone", n-settled)
 		}
-		if n := p.open.Load(); n != 0 {
+		if n := p.seats.open(); n != 0 {
 			t.Errorf("%d still open", n)
 		}
 	})
@@ -258,13 +258,49 @@ func TestPublisher_KeepsTheLastWhileTheDatabaseIsAwayAndSaysItOnce(t *testing.T)
 func TestPublisher_RefusesMoreStreamsThanItsLimit(t *testing.T) {
 	play(t, PublisherConfig{MaxStreams: 2}, func(_ *scene, p *Publisher, _ *push.Hub, _ *observer.ObservedLogs) {
 		a, b := subscribe(t, p, TopicFleet), subscribe(t, p, TopicFleet)
-		if _, err := p.Subscribe([]Topic{TopicFleet}); vegaerr.CodeOf(err) != vegaerr.Unavailable {
+		if _, err := p.Subscribe("a", []Topic{TopicFleet}); vegaerr.CodeOf(err) != vegaerr.Unavailable {
 			t.Fatalf("a third: %v", err)
 		}
 		a.Close()
 		c := subscribe(t, p, TopicFleet)
 		b.Close()
 		c.Close()
+	})
+}
+
+func TestPublisher_OnePersonCannotTakeEveryStream(t *testing.T) {
+	play(t, PublisherConfig{MaxStreams: 5, MaxStreamsEach: 2}, func(_ *scene, p *Publisher, _ *push.Hub, _ *observer.ObservedLogs) {
+		open := map[string][]*Subscription{}
+		try := func(who string, want vegaerr.Code) {
+			t.Helper()
+			s, err := p.Subscribe(who, []Topic{TopicFleet})
+			if err == nil && want == 0 {
+				open[who] = append(open[who], s)
+				return
+			}
+			if err == nil || vegaerr.CodeOf(err) != want || vegaerr.As(err).RetryAfter == 0 {
+				t.Fatalf("%s: %v, want %v", who, err, want)
+			}
+		}
+		try("ann", 0)
+		try("ann", 0)
+		try("ann", vegaerr.Exhausted)
+		try("bob", 0)
+		open["ann"][0].Close()
+		open["ann"][0].Close() // 关两次只让出一个
+		try("ann", 0)
+		try("ann", vegaerr.Exhausted)
+		try("bob", 0)
+		try("cid", 0)
+		try("cid", vegaerr.Unavailable)
+		for _, list := range open {
+			for _, s := range list {
+				s.Close()
+			}
+		}
+		if n, people := p.seats.open(), len(p.seats.by); n != 0 || people != 0 {
+			t.Errorf("%d streams of %d people are left", n, people)
+		}
 	})
 }
 
@@ -279,7 +315,7 @@ func TestPublisher_EndsItsStreamsWhenItEnds(t *testing.T) {
 	cancel()
 	<-a.Done()
 	wg.Wait()
-	if _, err := p.Subscribe([]Topic{TopicFleet}); vegaerr.CodeOf(err) != vegaerr.Unavailable {
+	if _, err := p.Subscribe("a", []Topic{TopicFleet}); vegaerr.CodeOf(err) != vegaerr.Unavailable {
 		t.Fatalf("after the end: %v", err)
 	}
 }

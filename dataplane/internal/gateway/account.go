@@ -48,7 +48,7 @@ func (x *exchange) openAttempt(t *state.Target) {
 	x.call.attempt = a
 }
 
-// sawByte 记下首个上游正文字节；探测的目标由此算活着。
+// sawByte 记下这次调用的首个上游正文字节；探测的目标由此算活着。
 func (x *exchange) sawByte() {
 	if x.firstByte == 0 {
 		x.firstByte = x.gw.now().Sub(x.arrived)

@@ -46,7 +46,7 @@ func (x *exchange) announce(p schedule.Place) {
 
 // open 写出排队消息之前的头：去了哪还不知道，等了多久也不知道。
 func (x *exchange) open() {
-	x.committed, x.early = true, true
+	x.committed, x.early, x.streaming = true, true, true
 	h := x.w.Header()
 	h["Content-Type"], h["Cache-Control"], h["X-Accel-Buffering"] = sseType, noCache, noBuffering
 	x.setPosition(h)

@@ -80,7 +80,7 @@ func TestBooking_TheAccountIsClosedWhenTheClientSeesTheTerminalEvent(t *testing.
 func killed(t *testing.T, dir string) []*usagev1.Request {
 	t.Helper()
 	root := t.TempDir()
-	at := ""
+	var at string
 	for n := 0; ; n++ { // 抄到一半有文件换了名字，抄到的就不是一个时刻的样子，重抄
 		at = filepath.Join(root, strconv.Itoa(n))
 		err := os.CopyFS(at, os.DirFS(dir))

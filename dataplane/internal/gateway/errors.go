@@ -35,6 +35,9 @@ func (x *exchange) finish(err error) {
 	x.refusal = vegaerr.As(err)
 	if x.refusal.Code == vegaerr.Canceled {
 		x.abort, x.canceled = true, true
+		if x.early { // 200 在排队时就给了它
+			x.status = http.StatusOK
+		}
 		return
 	}
 	if x.begun() { // 应答已经开始：只能断开

@@ -108,7 +108,7 @@ type exchange struct {
 	outcome      usagev1.Outcome
 	tokens       struct{ prompt, completion, cached, reasoning int64 }
 
-	firstByte time.Duration
+	firstByte time.Duration // 到达至最后一次调用的首个正文字节，0 即没有
 	upstream  time.Duration
 	writeBy   time.Time // 已定的写期限，零值即没有
 	span      trace.Span

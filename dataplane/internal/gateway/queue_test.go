@@ -15,6 +15,7 @@ import (
 
 	"github.com/vega-gateway/vega/dataplane/upstreamtest"
 	configv1 "github.com/vega-gateway/vega/proto/gen/go/vega/config/v1"
+	usagev1 "github.com/vega-gateway/vega/proto/gen/go/vega/usage/v1"
 )
 
 // narrow 让一个 server 同时只做一件事。
@@ -382,6 +383,10 @@ func TestQueue_AfterThe200AnErrorIsOneEventAndTheEnd(t *testing.T) {
 			}
 			settle(t, b.node, b.up)
 			b.logged(t, c.log)
+			all := b.journal.all()
+			if r := all[len(all)-1]; len(all) != 2 || !r.Stream || c.log != fmt.Sprintf(`"status":%d`, r.Status) {
+				t.Errorf("%d records, the last: %v", len(all), r)
+			}
 			if got, ledger := attemptsOf(b.journal.all()), b.up.Stats().Requests; int64(got) != ledger {
 				t.Fatalf("%d attempts, ledger %d", got, ledger)
 			}
@@ -417,6 +422,37 @@ func TestQueue_RefusalAfterThe200IsAnEventAndCountedAsARefusal(t *testing.T) {
 	// 没有排过队的拒绝，该是什么状态还是什么状态。
 	want(t, b.chat(askStream, header("X-Vega-Queue-Events", "1"), header("X-Vega-Queue-Timeout-Ms", "0")), 429, "queue_full")
 	b.free()
+}
+
+// 排队消息之前就写出了 200，所以客户端在上游作答之前走掉，账上也是 200，不是没有写过头。
+func TestQueue_AHangUpAfterThe200IsRecordedWithIt(t *testing.T) {
+	for name, then := range map[string]upstreamtest.Behavior{
+		"before the upstream's head": {Latency: 20 * time.Second}, "before its first byte": {FirstByte: 20 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := occupied(t, then)
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			resp, err := b.request(ctx, http.MethodPost, "/v1/chat/completions", askStream, header("X-Vega-Queue-Events", "1"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			b.free()
+			want(t, <-b.first, 200, "")
+			for b.up.Stats().Requests < 2 {
+				time.Sleep(time.Millisecond)
+			}
+			cancel()
+			settle(t, b.node, b.up)
+			all := b.journal.all()
+			r := all[len(all)-1]
+			if len(all) != 2 || r.Id != resp.Header.Get("X-Request-Id") || r.Status != 200 || !r.Stream || r.Outcome != usagev1.Outcome_OUTCOME_ABORTED || r.FirstByteUs != 0 {
+				t.Errorf("%d records, the last: %v", len(all), r)
+			}
+			b.logged(t, `"status":200,"outcome":"aborted"`)
+		})
+	}
 }
 
 func TestQueue_TruncationAfterTheStreamBeganStillEndsAbnormally(t *testing.T) {

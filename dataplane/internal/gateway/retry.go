@@ -144,7 +144,7 @@ func (x *exchange) next() bool {
 	}
 	if x.seek() {
 		x.kept.drop()
-		x.final = nil
+		x.final, x.firstByte = nil, 0 // 上一次的错误体没有给过客户端
 		return true
 	}
 	return false

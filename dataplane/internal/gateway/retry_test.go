@@ -85,6 +85,35 @@ func TestRetry_AnotherTargetTakesOver(t *testing.T) {
 	}
 }
 
+// 重试过的请求，首字节是最后一次调用的：失败的那一次的错误体没有给过客户端。
+func TestRetry_FirstByteIsThatOfTheLastCall(t *testing.T) {
+	const late = 80 * time.Millisecond
+	for name, then := range map[string]upstreamtest.Behavior{"plain": {Latency: late}, "stream": {FirstByte: late}} {
+		n, u := one(t, upstreamtest.Config{Script: first(1, upstreamtest.Behavior{Status: 503}, then)})
+		body := ask
+		if name == "stream" {
+			body = askStream
+		}
+		want(t, n.chat(body), 200, "")
+		if r := n.last(); len(r.Attempts) != 2 || r.FirstByteUs < late.Microseconds() {
+			t.Errorf("%s: first byte after %d us, the last call took %v to its first: %v", name, r.FirstByteUs, late, r.Attempts)
+		}
+		u.SetScript(first(u.Stats().Requests+1, upstreamtest.Behavior{Status: 503}, upstreamtest.Behavior{Drop: upstreamtest.CutFIN}))
+		want(t, n.chat(body), 502, "upstream_error")
+		all := n.journal.all()
+		if r := all[len(all)-1]; len(r.Attempts) != 2 || r.FirstByteUs != 0 {
+			t.Errorf("%s: the last call gave no byte, first byte after %d us: %v", name, r.FirstByteUs, r.Attempts)
+		}
+		u.SetScript(nil)
+		u.SetDefault(upstreamtest.Behavior{Status: 503})
+		want(t, n.chat(body), 503, "")
+		all = n.journal.all()
+		if r := all[len(all)-1]; len(r.Attempts) != 2 || r.FirstByteUs < (20*time.Millisecond).Microseconds() { // 两次之间隔着 RetryDelay
+			t.Errorf("%s: the error that was passed on had a first byte, after %d us: %v", name, r.FirstByteUs, r.Attempts)
+		}
+	}
+}
+
 func TestRetry_UnreachableServerIsNoAttempt(t *testing.T) {
 	good := upstream(t, upstreamtest.Config{})
 	n := start(t, newSnap().server("dead", deadAddr(t)).server("good", good.URL()+"/v1").

@@ -114,6 +114,7 @@ func main() {
 		total.add(t)
 		fmt.Printf("== %-14s %d passed, %d failed, %d skipped  (%s)%s\n", g.name, t.passed, t.failed, t.skipped,
 			time.Since(start).Round(time.Second), t.coverage)
+		fmt.Println("   slowest:", t.slowest())
 		if err != nil {
 			failed = true
 			fmt.Printf("== %s: %v\n", g.name, err)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 )
@@ -17,7 +19,29 @@ import (
 type tally struct {
 	passed, failed, skipped int
 	seen                    map[string]bool
+	slow                    []timed
 	coverage                string
+}
+
+// timed 是一个用例用了多久。
+type timed struct {
+	name    string
+	seconds float64
+}
+
+// slowest 是这一组里最慢的几个用例：CI 慢下来时先看它们。整组只有一个用例的，看它的子用例。
+func (t *tally) slowest() string {
+	depth := func(x timed) int { return strings.Count(x.name, "/") }
+	whole := slices.DeleteFunc(slices.Clone(t.slow), func(x timed) bool { return depth(x) > 0 })
+	if len(whole) == 1 {
+		whole = slices.DeleteFunc(slices.Clone(t.slow), func(x timed) bool { return depth(x) != 1 })
+	}
+	slices.SortFunc(whole, func(a, b timed) int { return cmp.Compare(b.seconds, a.seconds) })
+	var out []string
+	for _, x := range whole[:min(len(whole), 5)] {
+		out = append(out, fmt.Sprintf("%s %.0fs", x.name, x.seconds))
+	}
+	return strings.Join(out, ", ")
 }
 
 func (t *tally) add(o tally) {
@@ -29,6 +53,7 @@ func (t *tally) add(o tally) {
 // event 是 go test -json 的一行。
 type event struct {
 	Action, Package, Test, Output string
+	Elapsed                       float64
 }
 
 // run 跑一组；失败的用例把它的输出原样打出来，"figures:" 开头的行总是打出来。
@@ -132,6 +157,7 @@ func read(r io.Reader) tally {
 			continue
 		}
 		t.seen[e.Test] = true
+		t.slow = append(t.slow, timed{e.Test, e.Elapsed})
 		switch e.Action {
 		case "pass":
 			t.passed++

@@ -39,3 +39,17 @@ func TestRead_CountsSubtestsAndBuildFailures(t *testing.T) {
 		t.Fatalf("got %+v", got)
 	}
 }
+
+func TestSlowest_NamesWholeTestsUnlessThereIsOnlyOne(t *testing.T) {
+	many := read(strings.NewReader(`{"Action":"pass","Package":"p","Test":"TestA/sub","Elapsed":9}
+{"Action":"pass","Package":"p","Test":"TestA","Elapsed":9.4}
+{"Action":"pass","Package":"p","Test":"TestB","Elapsed":20}
+`))
+	one := read(strings.NewReader(`{"Action":"pass","Package":"p","Test":"TestA/x.spec.ts","Elapsed":3}
+{"Action":"pass","Package":"p","Test":"TestA/y.spec.ts","Elapsed":8}
+{"Action":"pass","Package":"p","Test":"TestA","Elapsed":11}
+`))
+	if a, b := many.slowest(), one.slowest(); a != "TestB 20s, TestA 9s" || b != "TestA/y.spec.ts 8s, TestA/x.spec.ts 3s" {
+		t.Fatalf("%q, %q", a, b)
+	}
+}

@@ -203,6 +203,90 @@ func (e CreatedOperatorSource) Valid() bool {
 	}
 }
 
+// Defines values for ExplainedReasonCode.
+const (
+	ExplainedReasonCodeAppDisabled       ExplainedReasonCode = "app_disabled"
+	ExplainedReasonCodeAppLimit          ExplainedReasonCode = "app_limit"
+	ExplainedReasonCodeBudgetExhausted   ExplainedReasonCode = "budget_exhausted"
+	ExplainedReasonCodeConcurrency       ExplainedReasonCode = "concurrency"
+	ExplainedReasonCodeEjected           ExplainedReasonCode = "ejected"
+	ExplainedReasonCodeEjectedBySome     ExplainedReasonCode = "ejected_by_some"
+	ExplainedReasonCodeFallback          ExplainedReasonCode = "fallback"
+	ExplainedReasonCodeLastUsable        ExplainedReasonCode = "last_usable"
+	ExplainedReasonCodeLeaderLearning    ExplainedReasonCode = "leader_learning"
+	ExplainedReasonCodeModelUnknown      ExplainedReasonCode = "model_unknown"
+	ExplainedReasonCodeModelsAllowed     ExplainedReasonCode = "models_allowed"
+	ExplainedReasonCodeNoLeader          ExplainedReasonCode = "no_leader"
+	ExplainedReasonCodeNoNodes           ExplainedReasonCode = "no_nodes"
+	ExplainedReasonCodeNoTargets         ExplainedReasonCode = "no_targets"
+	ExplainedReasonCodeNoWeight          ExplainedReasonCode = "no_weight"
+	ExplainedReasonCodeNoneUsable        ExplainedReasonCode = "none_usable"
+	ExplainedReasonCodeQueueAhead        ExplainedReasonCode = "queue_ahead"
+	ExplainedReasonCodeQueuesFull        ExplainedReasonCode = "queues_full"
+	ExplainedReasonCodeRequestsPerMinute ExplainedReasonCode = "requests_per_minute"
+	ExplainedReasonCodeServerDisabled    ExplainedReasonCode = "server_disabled"
+	ExplainedReasonCodeStarts            ExplainedReasonCode = "starts"
+	ExplainedReasonCodeTokensPerMinute   ExplainedReasonCode = "tokens_per_minute"
+	ExplainedReasonCodeUpstreamPause     ExplainedReasonCode = "upstream_pause"
+	ExplainedReasonCodeWaitsFor          ExplainedReasonCode = "waits_for"
+)
+
+// Valid indicates whether the value is a known member of the ExplainedReasonCode enum.
+func (e ExplainedReasonCode) Valid() bool {
+	switch e {
+	case ExplainedReasonCodeAppDisabled:
+		return true
+	case ExplainedReasonCodeAppLimit:
+		return true
+	case ExplainedReasonCodeBudgetExhausted:
+		return true
+	case ExplainedReasonCodeConcurrency:
+		return true
+	case ExplainedReasonCodeEjected:
+		return true
+	case ExplainedReasonCodeEjectedBySome:
+		return true
+	case ExplainedReasonCodeFallback:
+		return true
+	case ExplainedReasonCodeLastUsable:
+		return true
+	case ExplainedReasonCodeLeaderLearning:
+		return true
+	case ExplainedReasonCodeModelUnknown:
+		return true
+	case ExplainedReasonCodeModelsAllowed:
+		return true
+	case ExplainedReasonCodeNoLeader:
+		return true
+	case ExplainedReasonCodeNoNodes:
+		return true
+	case ExplainedReasonCodeNoTargets:
+		return true
+	case ExplainedReasonCodeNoWeight:
+		return true
+	case ExplainedReasonCodeNoneUsable:
+		return true
+	case ExplainedReasonCodeQueueAhead:
+		return true
+	case ExplainedReasonCodeQueuesFull:
+		return true
+	case ExplainedReasonCodeRequestsPerMinute:
+		return true
+	case ExplainedReasonCodeServerDisabled:
+		return true
+	case ExplainedReasonCodeStarts:
+		return true
+	case ExplainedReasonCodeTokensPerMinute:
+		return true
+	case ExplainedReasonCodeUpstreamPause:
+		return true
+	case ExplainedReasonCodeWaitsFor:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ExplainedTargetState.
 const (
 	ExplainedTargetStateDisabled ExplainedTargetState = "disabled"
@@ -343,49 +427,49 @@ func (e Outcome) Valid() bool {
 
 // Defines values for OverviewProblemKind.
 const (
-	Accuracy        OverviewProblemKind = "accuracy"
-	BudgetExhausted OverviewProblemKind = "budget_exhausted"
-	BudgetWarning   OverviewProblemKind = "budget_warning"
-	NoLeader        OverviewProblemKind = "no_leader"
-	NoNodes         OverviewProblemKind = "no_nodes"
-	NodeAway        OverviewProblemKind = "node_away"
-	NodeBehind      OverviewProblemKind = "node_behind"
-	NodeJournal     OverviewProblemKind = "node_journal"
-	NodeRejected    OverviewProblemKind = "node_rejected"
-	ServerQueue     OverviewProblemKind = "server_queue"
-	TargetEjected   OverviewProblemKind = "target_ejected"
-	TargetPaused    OverviewProblemKind = "target_paused"
-	UsageLost       OverviewProblemKind = "usage_lost"
+	OverviewProblemKindAccuracy        OverviewProblemKind = "accuracy"
+	OverviewProblemKindBudgetExhausted OverviewProblemKind = "budget_exhausted"
+	OverviewProblemKindBudgetWarning   OverviewProblemKind = "budget_warning"
+	OverviewProblemKindNoLeader        OverviewProblemKind = "no_leader"
+	OverviewProblemKindNoNodes         OverviewProblemKind = "no_nodes"
+	OverviewProblemKindNodeAway        OverviewProblemKind = "node_away"
+	OverviewProblemKindNodeBehind      OverviewProblemKind = "node_behind"
+	OverviewProblemKindNodeJournal     OverviewProblemKind = "node_journal"
+	OverviewProblemKindNodeRejected    OverviewProblemKind = "node_rejected"
+	OverviewProblemKindServerQueue     OverviewProblemKind = "server_queue"
+	OverviewProblemKindTargetEjected   OverviewProblemKind = "target_ejected"
+	OverviewProblemKindTargetPaused    OverviewProblemKind = "target_paused"
+	OverviewProblemKindUsageLost       OverviewProblemKind = "usage_lost"
 )
 
 // Valid indicates whether the value is a known member of the OverviewProblemKind enum.
 func (e OverviewProblemKind) Valid() bool {
 	switch e {
-	case Accuracy:
+	case OverviewProblemKindAccuracy:
 		return true
-	case BudgetExhausted:
+	case OverviewProblemKindBudgetExhausted:
 		return true
-	case BudgetWarning:
+	case OverviewProblemKindBudgetWarning:
 		return true
-	case NoLeader:
+	case OverviewProblemKindNoLeader:
 		return true
-	case NoNodes:
+	case OverviewProblemKindNoNodes:
 		return true
-	case NodeAway:
+	case OverviewProblemKindNodeAway:
 		return true
-	case NodeBehind:
+	case OverviewProblemKindNodeBehind:
 		return true
-	case NodeJournal:
+	case OverviewProblemKindNodeJournal:
 		return true
-	case NodeRejected:
+	case OverviewProblemKindNodeRejected:
 		return true
-	case ServerQueue:
+	case OverviewProblemKindServerQueue:
 		return true
-	case TargetEjected:
+	case OverviewProblemKindTargetEjected:
 		return true
-	case TargetPaused:
+	case OverviewProblemKindTargetPaused:
 		return true
-	case UsageLost:
+	case OverviewProblemKindUsageLost:
 		return true
 	default:
 		return false
@@ -1337,6 +1421,59 @@ type Credentials struct {
 	Password *string `json:"password,omitempty"`
 }
 
+// ExplainedReason 一句缘由：码与其中的数；各码用哪些写在码的说明里，不用的缺席
+type ExplainedReason struct {
+	// Cause 节点报来的英文理由
+	Cause *string `json:"cause,omitempty"`
+
+	// Code 说一个目标：server_disabled 服务器停用；no_weight 权重为 0；upstream_pause 上游要求暂停；queue_ahead 已有 count 个在等；
+	// concurrency / requests_per_minute / tokens_per_minute 这个限额（limit）用尽了；ejected 全部连着的节点摘出了它，cause 是理由；
+	// last_usable 全部摘出了，但它是模型最后一个可用的，照样用；ejected_by_some 连着的 nodes 个节点里 count 个摘出了它。
+	// 说裁决：app_disabled 应用停用；model_unknown 没有 model；models_allowed 应用只许用 models；budget_exhausted 预算用完，until 重新开始；
+	// fallback 没有 model 的目标能服务，用后备 fallback，下一句说在那里怎样；app_limit 应用到了自己的限额，下一句说是哪一个；
+	// starts 在 priority 层去 servers 之一；waits_for 此刻都不能开始，等 servers 之一；queues_full 各服务器的队都满了；
+	// none_usable 目标都停用或摘出了；no_targets 模型没有目标；no_leader 此刻没有授予者，限额、队与暂停都不知道；
+	// leader_learning 授予者刚接任，还在清点；no_nodes 没有连着的节点
+	Code ExplainedReasonCode `json:"code"`
+
+	// Count 几个
+	Count *int64 `json:"count,omitempty"`
+
+	// Fallback 后备的模型
+	Fallback *string `json:"fallback,omitempty"`
+
+	// Limit 限额
+	Limit *int64 `json:"limit,omitempty"`
+
+	// Model 模型
+	Model *string `json:"model,omitempty"`
+
+	// Models 许用的模型，可有通配
+	Models *[]string `json:"models,omitempty"`
+
+	// Nodes 连着的节点数
+	Nodes *int64 `json:"nodes,omitempty"`
+
+	// Priority 层
+	Priority *int64 `json:"priority,omitempty"`
+
+	// Servers 服务器，不空
+	Servers *[]string `json:"servers,omitempty"`
+
+	// Until 何时
+	Until *time.Time `json:"until,omitempty"`
+}
+
+// ExplainedReasonCode 说一个目标：server_disabled 服务器停用；no_weight 权重为 0；upstream_pause 上游要求暂停；queue_ahead 已有 count 个在等；
+// concurrency / requests_per_minute / tokens_per_minute 这个限额（limit）用尽了；ejected 全部连着的节点摘出了它，cause 是理由；
+// last_usable 全部摘出了，但它是模型最后一个可用的，照样用；ejected_by_some 连着的 nodes 个节点里 count 个摘出了它。
+// 说裁决：app_disabled 应用停用；model_unknown 没有 model；models_allowed 应用只许用 models；budget_exhausted 预算用完，until 重新开始；
+// fallback 没有 model 的目标能服务，用后备 fallback，下一句说在那里怎样；app_limit 应用到了自己的限额，下一句说是哪一个；
+// starts 在 priority 层去 servers 之一；waits_for 此刻都不能开始，等 servers 之一；queues_full 各服务器的队都满了；
+// none_usable 目标都停用或摘出了；no_targets 模型没有目标；no_leader 此刻没有授予者，限额、队与暂停都不知道；
+// leader_learning 授予者刚接任，还在清点；no_nodes 没有连着的节点
+type ExplainedReasonCode string
+
 // ExplainedTarget 一个目标此刻的处境
 type ExplainedTarget struct {
 	// Detail 英文一行：为什么不能开始；能开始则为空，除非有节点摘出了它
@@ -1359,6 +1496,9 @@ type ExplainedTarget struct {
 
 	// Queue 服务器此刻的账；服务器停用，或此刻没有授予者，则为 null
 	Queue *Queue `json:"queue"`
+
+	// Reason 同一句缘由，给程序与别的语言用；detail 为空时是 null
+	Reason *ExplainedReason `json:"reason"`
 
 	// Server 服务器
 	Server string `json:"server"`
@@ -1425,7 +1565,7 @@ type Explanation struct {
 	// Example: model_not_allowed
 	Code string `json:"code"`
 
-	// Detail 英文一行，为什么
+	// Detail 英文一行，为什么；由 reasons 接成
 	Detail string `json:"detail"`
 
 	// Fallbacks 后备模型，按次序；只在全部目标停用、摘出或试尽时才用，限额满了不用；后备的后备不用
@@ -1442,6 +1582,9 @@ type Explanation struct {
 
 	// Model 所要的模型
 	Model string `json:"model"`
+
+	// Reasons 裁决的缘由，按说的次序，至少一句；给程序与别的语言用
+	Reasons []ExplainedReason `json:"reasons"`
 
 	// Tiers 各层，先用的在前
 	Tiers []ExplainedTier `json:"tiers"`
@@ -2052,6 +2195,9 @@ type Queue struct {
 	// Limits 限额；0 或缺席表示不限
 	Limits Limits `json:"limits"`
 
+	// OldestWaitMs 等得最久的一个已经等了多久，毫秒；没有在等的，或不知道，则为 null
+	OldestWaitMs *int64 `json:"oldest_wait_ms"`
+
 	// Paused 被上游要求暂停的目标
 	Paused []struct {
 		// Until 停到何时
@@ -2083,6 +2229,9 @@ type Queue struct {
 	WaitingByApp []struct {
 		// App 应用
 		App string `json:"app"`
+
+		// OldestWaitMs 其中等得最久的已经等了多久，毫秒；不知道则为 null
+		OldestWaitMs *int64 `json:"oldest_wait_ms"`
 
 		// Waiting 在等的请求数
 		Waiting int64 `json:"waiting"`
@@ -2396,7 +2545,7 @@ type Request struct {
 	// StartedAt 到达的时刻
 	StartedAt time.Time `json:"started_at"`
 
-	// Status 给客户端的 HTTP 状态；没有写出头部则为 null
+	// Status 给客户端的 HTTP 状态；没有写出头部则为 null。要看排队消息的流 200 早已写出，其后以事件答的错误在此写它本来的状态
 	Status *int `json:"status"`
 
 	// Stream 是不是流

@@ -4,11 +4,12 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
 	"golang.org/x/oauth2"
+	"golang.org/x/sync/singleflight"
 
 	"github.com/vega-gateway/vega/controlplane/internal/catalog"
 	"github.com/vega-gateway/vega/controlplane/internal/identity"
@@ -40,9 +41,9 @@ type Provider struct {
 	client *http.Client
 	now    func() time.Time
 
-	// mu 守着 found：头一次用到时才取，提供方起得比我们晚也行。
-	mu    sync.Mutex
-	found *oidc.Provider
+	// found 头一次用到时才取，提供方起得比我们晚也行；fetching 让同时要的人共用一次。
+	found    atomic.Pointer[oidc.Provider]
+	fetching singleflight.Group
 }
 
 // New 造一个 Provider，不发请求。now 为 nil 取 time.Now。
@@ -66,19 +67,31 @@ func New(cfg Config, now func() time.Time) (*Provider, error) {
 // Label 是登录页上的名字。
 func (p *Provider) Label() string { return p.cfg.Label }
 
-// discover 取发现文档；成了就留着。
+// discover 给出发现文档；还没有就等着取，ctx 只管等多久：发起的人走了，别的人照样等得到。
 func (p *Provider) discover(ctx context.Context) (*oidc.Provider, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.found != nil {
-		return p.found, nil
+	if found := p.found.Load(); found != nil {
+		return found, nil
 	}
+	fetched := p.fetching.DoChan("", func() (any, error) { return nil, p.fetch(context.WithoutCancel(ctx)) })
+	select {
+	case r := <-fetched:
+		if r.Err != nil {
+			return nil, unavailable(r.Err)
+		}
+		return p.found.Load(), nil
+	case <-ctx.Done():
+		return nil, unavailable(ctx.Err())
+	}
+}
+
+// fetch 取发现文档，成了就留着；至多 requestTimeout，由 client 管着。
+func (p *Provider) fetch(ctx context.Context) error {
 	found, err := oidc.NewProvider(oidc.ClientContext(ctx, p.client), p.cfg.Issuer)
 	if err != nil {
-		return nil, unavailable(err)
+		return err
 	}
-	p.found = found
-	return found, nil
+	p.found.Store(found)
+	return nil
 }
 
 func (p *Provider) oauth(found *oidc.Provider) oauth2.Config {

@@ -1,20 +1,33 @@
+import { createI18n } from 'vue-i18n'
 import { expect, it } from 'vitest'
 
-import { reasonOf, verdictOf } from './reasons'
+import type { ExplainedReason } from '@/api/live'
+import en from '@/locales/en/models.json'
+import zh from '@/locales/zh-CN/models.json'
 
-it('认得 API 的每一句缘由，认不出的不硬认', () => {
-  expect(reasonOf('all 2 requests in flight are taken')).toEqual({ key: 'concurrency', params: { limit: '2' } })
-  expect(reasonOf('ejected by every connected node: 5 failures in a row')).toEqual({ key: 'ejected', params: { why: '5 failures in a row' } })
-  expect(reasonOf('ejected by every connected node, but used all the same: it is the last usable target of the model')).toEqual({ key: 'lastOne', params: {} })
-  expect(reasonOf('ejected by 1 of 3 connected nodes')).toEqual({ key: 'someNodes', params: { count: '1', nodes: '3' } })
-  expect(reasonOf('something new')).toBeNull()
-})
+import { said } from './reasons'
 
-it('裁决拆成几句：走了后备、自己的限额、还不知道的事', () => {
-  const keys = (detail: string) => verdictOf(detail)?.map((r) => r.key)
-  expect(verdictOf('starts at once in tier 0 on gpu-1 or gpu-2')).toEqual([{ key: 'starts', params: { servers: 'gpu-1 or gpu-2' } }])
-  expect(keys('no target of "a" can serve, so the fallback "b" is used: no target can start a request now; it waits for gpu-2')).toEqual(['fallback', 'waitsFor'])
-  expect(keys('the app is at its own limit: all 2 requests in flight are taken')).toEqual(['ownLimit', 'concurrency'])
-  expect(keys('every target is disabled or ejected; limits, queues and pauses are not known: no replica leads admission at this moment; no node is connected that could serve it')).toEqual(['noneLeft', 'noLeader', 'noNodes'])
-  expect(verdictOf('something new; no node is connected that could serve it')).toBeNull()
-})
+// 每个码一句，带着它的数；码多了一个，类型先不过。
+const every: Record<ExplainedReason['code'], Omit<ExplainedReason, 'code'>> = {
+  server_disabled: {}, no_weight: {}, upstream_pause: {}, queue_ahead: { count: 7 }, concurrency: { limit: 8 }, requests_per_minute: { limit: 60 },
+  tokens_per_minute: { limit: 70 }, ejected: { cause: 'boom' }, last_usable: {}, ejected_by_some: { count: 1, nodes: 3 }, app_disabled: {},
+  model_unknown: { model: 'gone' }, models_allowed: { models: ['a*', 'b'] }, budget_exhausted: { until: '2026-01-02T03:04:05Z' },
+  fallback: { model: 'first', fallback: 'second' }, app_limit: {}, starts: { servers: ['gpu-1', 'gpu-2'], priority: 0 }, waits_for: { servers: ['gpu-3'] },
+  queues_full: {}, none_usable: {}, no_targets: {}, no_leader: {}, leader_learning: {}, no_nodes: {},
+}
+
+for (const [locale, models] of Object.entries({ en, 'zh-CN': zh })) {
+  it(`${locale}：每个码都有话说，数都在话里`, () => {
+    const i18n = createI18n({ legacy: false, locale, messages: { [locale]: models } }).global
+    const words = { t: (key: string, params: Record<string, unknown>) => i18n.t(key, params), minute: (at: string) => `at ${at}` }
+    for (const [code, figures] of Object.entries(every)) {
+      const text = said({ code: code as ExplainedReason['code'], ...figures }, words)
+      expect(text).not.toContain(`models.reason`)
+      expect(text).not.toMatch(/[{}]/)
+      for (const [name, figure] of Object.entries(figures)) {
+        if (name !== 'priority') for (const one of [figure].flat()) expect(text).toContain(String(one))
+      }
+    }
+    expect(said({ code: 'starts', servers: ['gpu-1', 'gpu-2'], priority: 0 }, words)).toContain(`gpu-1${i18n.t('models.explain.or')}gpu-2`)
+  })
+}

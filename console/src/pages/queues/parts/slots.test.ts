@@ -7,7 +7,7 @@ import { arranged, parts, slotsOf } from './slots'
 function queue(server: string, change: Partial<Queue> = {}): Queue {
   return {
     server, limits: { max_concurrency: 8, requests_per_minute: 0, tokens_per_minute: 0 }, in_flight: 0, held: 0, quarantined: 0, free: 8,
-    requests_available: null, tokens_available: null, waiting: 0, waiting_by_app: [], estimated_wait_ms: null, regime: 'relaxed', paused: [],
+    requests_available: null, tokens_available: null, waiting: 0, oldest_wait_ms: null, waiting_by_app: [], estimated_wait_ms: null, regime: 'relaxed', paused: [],
     leader: { address: '', term: 1, learning: false }, ...change,
   }
 }

@@ -1,19 +1,8 @@
-/** Parsed 是读人写的文档的结果：document 或 error，yaml 为真即看着像 YAML。 */
-export interface Parsed {
-  document?: unknown
-  error: string
-  yaml: boolean
-}
+import type { Document } from '@/api/config'
 
-/** parse 读一份 JSON 文档；读不出来说在哪里。 */
-export function parse(text: string): Parsed {
-  try {
-    const document: unknown = JSON.parse(text)
-    if (typeof document !== 'object' || document === null || Array.isArray(document)) return { error: '{ "servers": […], "models": […], "apps": […] }', yaml: false }
-    return { document, error: '', yaml: false }
-  } catch (e) {
-    return { error: e instanceof Error ? e.message : String(e), yaml: /^\s*(?:#|---|(?:servers|models|apps)\s*:)/m.test(text) && !/^\s*[{[]/.test(text) }
-  }
+/** read 认出人写的是 JSON 还是 YAML；以括号开头的当 JSON，读不懂时错误就照 JSON 说。 */
+export function read(text: string): Document {
+  return { text, type: /^\s*[{[]/.test(text) ? 'application/json' : 'application/yaml' }
 }
 
 /** fileName 是下载的文件的名字，带着版本。 */

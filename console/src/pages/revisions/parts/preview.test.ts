@@ -53,7 +53,7 @@ it('试算答来时已经勾了 prune：那不是要应用的一份，应用不�
   expect(document.querySelector('[data-testid=preview]')).not.toBeNull()
   button('应用').click()
   await settle()
-  expect(applied).toMatchObject([[{ apps: [{ name: 'a' }] }, { prune: true }]])
+  expect(applied).toMatchObject([[{ text: '{"apps":[{"name":"a"}]}' }, { prune: true }]])
   wrapper.unmount()
 })
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 
-import { fileName, parse } from './document'
+import { fileName, read } from './document'
 import { yaml } from './yaml'
 
 describe('YAML', () => {
@@ -32,16 +32,11 @@ apps:
 })
 
 describe('文档', () => {
-  it('读得出对象，别的不收', () => {
-    expect(parse('{"apps":[]}').document).toEqual({ apps: [] })
-    expect(parse('[]').document).toBeUndefined()
-    expect(parse('null').error).not.toBe('')
-  })
-
-  it('读不出来说在哪里，YAML 认得出', () => {
-    expect(parse('{"apps": [}').error).toMatch(/JSON/)
-    expect(parse('{"apps": [}').yaml).toBe(false)
-    expect(parse('# mine\nservers:\n  - name: a\n').yaml).toBe(true)
+  it('认得出 JSON 与 YAML，一字不改', () => {
+    expect(read('  {"apps":[]}')).toEqual({ text: '  {"apps":[]}', type: 'application/json' })
+    expect(read('[]').type).toBe('application/json')
+    expect(read('# mine\nservers:\n  - name: a\n').type).toBe('application/yaml')
+    expect(read('---\napps: []\n').type).toBe('application/yaml')
   })
 
   it('文件名带着版本', () => expect(fileName(12, 'yaml')).toBe('vega-r12.yaml'))

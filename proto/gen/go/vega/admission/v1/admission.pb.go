@@ -1872,8 +1872,10 @@ type Queue struct {
 	EstimatedWaitUs int64    `protobuf:"varint,13,opt,name=estimated_wait_us,json=estimatedWaitUs,proto3" json:"estimated_wait_us,omitempty"`
 	Tight           bool     `protobuf:"varint,14,opt,name=tight,proto3" json:"tight,omitempty"`
 	Pauses          []*Pause `protobuf:"bytes,15,rep,name=pauses,proto3" json:"pauses,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// oldest_wait_us 是等得最久的一个等了多久；没有在等的、旧版本的当任者没有说，则缺席。
+	OldestWaitUs  *int64 `protobuf:"varint,16,opt,name=oldest_wait_us,json=oldestWaitUs,proto3,oneof" json:"oldest_wait_us,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Queue) Reset() {
@@ -2011,11 +2013,20 @@ func (x *Queue) GetPauses() []*Pause {
 	return nil
 }
 
+func (x *Queue) GetOldestWaitUs() int64 {
+	if x != nil && x.OldestWaitUs != nil {
+		return *x.OldestWaitUs
+	}
+	return 0
+}
+
 // AppWaiting 是一个 app 在等的请求数。
 type AppWaiting struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	App           string                 `protobuf:"bytes,1,opt,name=app,proto3" json:"app,omitempty"`
-	Waiting       int64                  `protobuf:"varint,2,opt,name=waiting,proto3" json:"waiting,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	App     string                 `protobuf:"bytes,1,opt,name=app,proto3" json:"app,omitempty"`
+	Waiting int64                  `protobuf:"varint,2,opt,name=waiting,proto3" json:"waiting,omitempty"`
+	// oldest_wait_us 同 Queue 的，只看这个 app。
+	OldestWaitUs  *int64 `protobuf:"varint,3,opt,name=oldest_wait_us,json=oldestWaitUs,proto3,oneof" json:"oldest_wait_us,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2060,6 +2071,13 @@ func (x *AppWaiting) GetApp() string {
 func (x *AppWaiting) GetWaiting() int64 {
 	if x != nil {
 		return x.Waiting
+	}
+	return 0
+}
+
+func (x *AppWaiting) GetOldestWaitUs() int64 {
+	if x != nil && x.OldestWaitUs != nil {
+		return *x.OldestWaitUs
 	}
 	return 0
 }
@@ -2215,7 +2233,7 @@ const file_vega_admission_v1_admission_proto_rawDesc = "" +
 	"\x0erequests_level\x18\b \x01(\x03R\rrequestsLevel\x12!\n" +
 	"\ftokens_level\x18\t \x01(\x03R\vtokensLevel\x12\x18\n" +
 	"\awaiting\x18\n" +
-	" \x01(\x03R\awaiting\"\x99\x04\n" +
+	" \x01(\x03R\awaiting\"\xd7\x04\n" +
 	"\x05Queue\x12\x16\n" +
 	"\x06server\x18\x01 \x01(\tR\x06server\x12'\n" +
 	"\x0fmax_concurrency\x18\x02 \x01(\x03R\x0emaxConcurrency\x12.\n" +
@@ -2232,11 +2250,15 @@ const file_vega_admission_v1_admission_proto_rawDesc = "" +
 	"\x06by_app\x18\f \x03(\v2\x1d.vega.admission.v1.AppWaitingR\x05byApp\x12*\n" +
 	"\x11estimated_wait_us\x18\r \x01(\x03R\x0festimatedWaitUs\x12\x14\n" +
 	"\x05tight\x18\x0e \x01(\bR\x05tight\x120\n" +
-	"\x06pauses\x18\x0f \x03(\v2\x18.vega.admission.v1.PauseR\x06pauses\"8\n" +
+	"\x06pauses\x18\x0f \x03(\v2\x18.vega.admission.v1.PauseR\x06pauses\x12)\n" +
+	"\x0eoldest_wait_us\x18\x10 \x01(\x03H\x00R\foldestWaitUs\x88\x01\x01B\x11\n" +
+	"\x0f_oldest_wait_us\"v\n" +
 	"\n" +
 	"AppWaiting\x12\x10\n" +
 	"\x03app\x18\x01 \x01(\tR\x03app\x12\x18\n" +
-	"\awaiting\x18\x02 \x01(\x03R\awaiting*l\n" +
+	"\awaiting\x18\x02 \x01(\x03R\awaiting\x12)\n" +
+	"\x0eoldest_wait_us\x18\x03 \x01(\x03H\x00R\foldestWaitUs\x88\x01\x01B\x11\n" +
+	"\x0f_oldest_wait_us*l\n" +
 	"\bPoolKind\x12\x19\n" +
 	"\x15POOL_KIND_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13POOL_KIND_IN_FLIGHT\x10\x01\x12\x16\n" +
@@ -2337,6 +2359,8 @@ func file_vega_admission_v1_admission_proto_init() {
 	if File_vega_admission_v1_admission_proto != nil {
 		return
 	}
+	file_vega_admission_v1_admission_proto_msgTypes[22].OneofWrappers = []any{}
+	file_vega_admission_v1_admission_proto_msgTypes[23].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
