@@ -175,7 +175,7 @@ func TestServerTest_SaysWhatIsWrong(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			up := httptest.NewServer(c.answer)
 			defer up.Close()
-			b := newBench(t, newMemory(), func(c *adminapi.Config, _ *adminapi.Deps) { c.ProbeTimeout = 500 * time.Millisecond })
+			b := newBench(t, newMemory(), func(c *adminapi.Config, _ *adminapi.Deps) { c.ProbeTimeout = 2 * time.Second })
 			got := b.testServer(`"base_url":"` + up.URL + `/v1","api_key":"sk-upstream-planted"`)
 			if got.OK || !strings.Contains(got.Error, c.says) || got.Status != c.status || strings.Contains(got.Error, "planted") {
 				t.Fatalf("got %+v", got)
