@@ -50,7 +50,7 @@ test('速率的余量随请求减少', async ({ page, admin, control }) => {
   await admin.put('/servers/gpu-1', { ...gpu, limits: { max_concurrency: 100, requests_per_minute: 6000, tokens_per_minute: 1_000_000 } })
   await page.goto('/queues?server=gpu-1')
   const left = page.locator('[data-rate="requests"]')
-  await expect(left).toHaveText(/请求 余 600 限 6.0K\/分/) // 突发是限额的一成
+  await expect(left).toHaveText(/请求 余 600 限 6K\/分/) // 突发是限额的一成
   await expect(page.getByRole('img', { name: /\/100 在途/ })).toBeVisible() // 多于 64 个，画成一条
   await control.startLoad({ model: 'org/embed', concurrency: 4 })
   await expect(left).not.toHaveText(/余 600 /)
