@@ -40,14 +40,13 @@ export async function fitsPhone(page: Page, look: () => Promise<void> = async ()
   if (size) await page.setViewportSize(size)
 }
 
-/** opens 打开一页并量它多久能用（ready 看得见为准）；打印数字，只有离谱的慢才算失败：机器忙的时候谁都慢。等用 waitFor：它一帧看一次，expect 越看越稀，量出来的要多出几百毫秒。 */
+/** opens 打开一页，等到 ready 看得见；离谱的慢算失败。多快由 weight.spec 准确地量。 */
 export async function opens(page: Page, path: string, ready: Locator): Promise<number> {
   const began = performance.now()
   await page.goto(path, { waitUntil: 'commit' })
   await ready.waitFor()
   const took = Math.round(performance.now() - began)
-  console.log(`figures: console page=${path} interactive_ms=${took}`)
-  expect(took, `${path} took ${took} ms`).toBeLessThan(5_000)
+  expect(took, `${path} took ${took} ms`).toBeLessThan(8_000)
   return took
 }
 
